@@ -1,0 +1,3 @@
+"""
+Tests of tunnelkit, in the same tree as the code.
+"""

@@ -1,0 +1,199 @@
+"""
+Tests for L{tunnelkit.admin.metrics}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.admin.asking import (
+    EMPTY,
+    SESSION,
+    STATUS,
+    TROUBLED,
+    TUNNEL,
+    AskingCase,
+    FakeSource,
+)
+from tunnelkit.admin.metrics import StatusCollector
+
+Values = dict[tuple[str, str], float]
+
+
+def parsed(text: bytes) -> Values:
+    """
+    Read metrics as Prometheus does: values by name and labels.
+    """
+    return {
+        (sample.name, ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+WEB = "kind=tcp,tunnel=web,user=default"
+
+
+class MetricsTests(AskingCase):
+    """
+    Prometheus reads the server's numbers.
+    """
+
+    def values(self) -> Values:
+        """
+        Ask and parse.
+        """
+        return parsed(self.ask("/metrics").body)
+
+    def test_kind(self) -> None:
+        """
+        Prometheus recognises the text.
+        """
+        self.assertEqual(
+            self.ask("/metrics").header("content-type"),
+            "text/plain; version=0.0.4; charset=utf-8",
+        )
+
+    def test_all(self) -> None:
+        """
+        Every number is there, under names that stay.
+        """
+        self.assertEqual(
+            self.values(),
+            {
+                ("tunnelkit_server_info", "program=tunnelkit 26.11.0"): 1,
+                ("tunnelkit_start_time_seconds", ""): 1_793_880_000,
+                ("tunnelkit_healthy", ""): 1,
+                ("tunnelkit_troubles", ""): 0,
+                ("tunnelkit_draining", ""): 0,
+                ("tunnelkit_openings", ""): 5,
+                ("tunnelkit_logins_total", ""): 31,
+                ("tunnelkit_logins_failed_total", ""): 4,
+                ("tunnelkit_sessions", "user=default"): 1,
+                ("tunnelkit_work_connections_idle", "user=default"): 6,
+                ("tunnelkit_work_connections_busy", "user=default"): 3,
+                ("tunnelkit_visitors_waiting", "user=default"): 2,
+                ("tunnelkit_slowest_round_trip_seconds", "user=default"): 0.0213,
+                ("tunnelkit_tunnels", ""): 1,
+                ("tunnelkit_tunnels_unlisted", ""): 0,
+                ("tunnelkit_tunnel_streams", WEB): 3,
+                ("tunnelkit_tunnel_visitors_total", WEB): 18234,
+                ("tunnelkit_tunnel_visitors_failed_total", WEB): 7,
+                ("tunnelkit_tunnel_received_bytes_total", WEB): 1536,
+                ("tunnelkit_tunnel_sent_bytes_total", WEB): 5_368_709_120,
+            },
+        )
+
+    def test_trouble(self) -> None:
+        """
+        An alert can be made of a server in trouble, and of one that is stopping.
+        """
+        self.source.now = replace(TROUBLED, draining=True)
+        values = self.values()
+        self.assertEqual(values["tunnelkit_healthy", ""], 0)
+        self.assertEqual(values["tunnelkit_troubles", ""], 2)
+        self.assertEqual(values["tunnelkit_draining", ""], 1)
+
+    def test_empty(self) -> None:
+        """
+        A server that nobody uses has metrics, too.
+        """
+        self.source.now = EMPTY
+        values = self.values()
+        self.assertEqual(values["tunnelkit_tunnels", ""], 0)
+        self.assertEqual(values["tunnelkit_logins_total", ""], 31)
+
+    def test_users(self) -> None:
+        """
+        The sessions of a user are put together, each user's by themselves.
+        """
+        slow = replace(SESSION, session="2", roundTrip=0.5, idle=1)
+        new = replace(SESSION, session="3", user="build", roundTrip=None)
+        self.source.now = replace(STATUS, sessions=(SESSION, new, slow))
+        values = self.values()
+        self.assertEqual(values["tunnelkit_sessions", "user=default"], 2)
+        self.assertEqual(values["tunnelkit_work_connections_idle", "user=default"], 7)
+        rtt = "tunnelkit_slowest_round_trip_seconds"
+        self.assertEqual(values[rtt, "user=default"], 0.5)
+        self.assertEqual(values[rtt, "user=build"], 0)
+
+    def test_sameNames(self) -> None:
+        """
+        Two clients of one user with a tunnel of the same name give one series, their
+        sum: Prometheus refuses a page on which one stands twice.
+        """
+        other = replace(TUNNEL, session="2", client="attic", received=4)
+        self.source.now = replace(STATUS, tunnels=(TUNNEL, other))
+        text = self.ask("/metrics").body
+        self.assertEqual(text.count(b"tunnelkit_tunnel_received_bytes_total{"), 1)
+        values = parsed(text)
+        self.assertEqual(values["tunnelkit_tunnel_received_bytes_total", WEB], 1540)
+        self.assertEqual(values["tunnelkit_tunnels", ""], 2)
+
+    def test_noSessions(self) -> None:
+        """
+        A client that comes back again and again makes no series again and again.
+        """
+        text = self.ask("/metrics").body
+        for changing in (SESSION.session, SESSION.peer, SESSION.client):
+            self.assertNotIn(changing.encode(), text)
+
+    def test_live(self) -> None:
+        """
+        Each scrape gets the numbers of its moment.
+        """
+        self.values()
+        self.source.now = replace(STATUS, tunnels=(replace(TUNNEL, sent=7),))
+        self.assertEqual(self.values()["tunnelkit_tunnel_sent_bytes_total", WEB], 7)
+
+    def test_hostileNames(self) -> None:
+        """
+        No name that a client chooses breaks the page or forges a metric.
+        """
+        name = 'x"} 1\ntunnelkit_healthy 0\n\\\r\x00\u2028\ud800'
+        tunnel = replace(TUNNEL, name=name, user=name, kind=name)
+        session = replace(SESSION, user=name)
+        self.source.now = replace(
+            STATUS, program=name, sessions=(session,), tunnels=(tunnel,)
+        )
+        values = self.values()
+        self.assertEqual(values["tunnelkit_healthy", ""], 1)
+        self.assertEqual(len(values), 20)
+
+    def test_longNames(self) -> None:
+        """
+        A name of thousands of letters is cut in a label.
+        """
+        tunnel = replace(TUNNEL, name="x" * 4096)
+        self.source.now = replace(STATUS, tunnels=(tunnel,))
+        self.assertNotIn(b"x" * 200, self.ask("/metrics").body)
+
+
+class StatusCollectorTests(AskingCase):
+    """
+    A scrape has a bound.
+    """
+
+    def test_most(self) -> None:
+        """
+        Beyond so many tunnels the others have no series, and their number is told.
+        """
+        tunnels = tuple(
+            replace(TUNNEL, name=name) for name in ("d", "a", "c", "b", "a")
+        )
+        registry = CollectorRegistry()
+        source = FakeSource(replace(STATUS, tunnels=tunnels))
+        registry.register(StatusCollector(source, most=2))
+        values = parsed(generate_latest(registry))
+        series = "tunnelkit_tunnel_streams"
+        named = {labels for name, labels in values if name == series}
+        self.assertEqual(
+            named, {f"kind=tcp,tunnel={name},user=default" for name in "ab"}
+        )
+        self.assertEqual(values["tunnelkit_tunnels", ""], 5)
+        self.assertEqual(values["tunnelkit_tunnels_unlisted", ""], 2)

@@ -1,0 +1,167 @@
+# -*- test-case-name: tests.test_check -*-
+"""
+All that must be right, in a row: lint, types, tests, docs.  C{make test} is this.
+
+    python -m tests.check [lint] [types] [tests] [docs]
+
+Every step runs, also after one that failed, so that one run tells everything.  The last
+line is C{N passed, N failed}: each test of trial's counts as one, each other step too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """
+    How many tests ended how.
+    """
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+        )
+
+    def __str__(self) -> str:
+        line = f"{self.passed} passed, {self.failed} failed"
+        return f"{line}, {self.skipped} skipped" if self.skipped else line
+
+
+_FAILED: Final = Tally(failed=1)
+_SUMMARY: Final = re.compile(r"(PASSED|FAILED)(?: \((\w+=\d+(?:, \w+=\d+)*)\))?\s*")
+_COUNTS: Final[Mapping[str, Callable[[int], Tally]]] = {
+    "successes": lambda n: Tally(passed=n),
+    "failures": lambda n: Tally(failed=n),
+    "errors": lambda n: Tally(failed=n),
+    "unexpectedSuccesses": lambda n: Tally(failed=n),
+    "skips": lambda n: Tally(skipped=n),
+    "expectedFailures": lambda n: Tally(skipped=n),
+}
+
+
+def tallyOfTrial(lines: Iterable[str], status: int) -> Tally:
+    """
+    Count what trial ran, by the last summary among the lines it wrote.
+
+    @param status: trial's exit status.
+    @return: at least one failure where no test ran, where trial did not come to its
+        summary, or where it says that it failed and not by which test.
+    """
+    tally = Tally()
+    for line in lines:
+        if summary := _SUMMARY.fullmatch(line):
+            tally = _counted(summary[2] or "")
+    good = status == 0 and tally != Tally()
+    return tally if good or tally.failed else tally + _FAILED
+
+
+def _counted(counts: str) -> Tally:
+    tally = Tally()
+    for count in filter(None, counts.split(", ")):
+        name, _, number = count.partition("=")
+        tally += _COUNTS[name](int(number))
+    return tally
+
+
+def commands(*lines: str) -> Tally:
+    """
+    Run modules of Python, all of them, as one test.
+
+    @param lines: what stands after C{python -m}.
+    """
+    states = [subprocess.call([sys.executable, "-m", *line.split()]) for line in lines]
+    return _FAILED if any(states) else Tally(passed=1)
+
+
+def trial() -> Tally:
+    """
+    Run all tests, in one process: an order that can be had again is worth more than the
+    time that several would save.
+    """
+    command = [sys.executable, "-um", "twisted.trial", "--rterrors", "tests"]
+    output, status = shown(command, sys.stdout.buffer)
+    return tallyOfTrial(output.splitlines(), status)
+
+
+def shown(command: list[str], to: BinaryIO) -> tuple[str, int]:
+    """
+    Run a program, and pass on what it writes while it runs.
+
+    @return: what it wrote, and its exit status.
+    """
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    output = b""
+    for data in _written(process):
+        to.write(data)
+        to.flush()
+        output += data
+    return output.decode(errors="replace"), process.returncode
+
+
+def _written(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    # Up to the end of the process, not of its output: a child that it left behind may
+    # hold that for ever.
+    assert process.stdout is not None
+    with process.stdout as output:
+        while True:
+            ended = process.poll() is not None
+            if select.select([output], [], [], 0 if ended else 0.2)[0]:
+                if not (data := os.read(output.fileno(), 65536)):
+                    break
+                yield data
+            elif ended:
+                break
+    process.wait()
+
+
+STEPS: Final[Mapping[str, Callable[[], Tally]]] = {
+    "lint": lambda: commands(
+        "ruff check --output-format=concise .", "ruff format --check ."
+    ),
+    "types": lambda: commands("mypy"),
+    "tests": trial,
+    # All pages anew: one that is not read again is not warned about again.
+    "docs": lambda: commands(
+        "sphinx --fail-on-warning --fresh-env --write-all --quiet docs build/docs"
+    ),
+}
+
+
+def main(names: Iterable[str]) -> int:
+    """
+    Run steps, tell which of them failed, and close with the tally.
+
+    @param names: of the steps; none for all.
+    @return: the exit status.
+    """
+    total, bad = Tally(), []
+    for name in names or STEPS:
+        print(f"--- {name}", flush=True)
+        tally = STEPS[name]()
+        total += tally
+        bad += [name] if tally.failed else []
+    print("--- failed: " + ", ".join(bad) if bad else "--- all is well")
+    print(total)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,3 @@
+"""
+Real twistd processes on loopback, with real clients.
+"""

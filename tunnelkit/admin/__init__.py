@@ -1,0 +1,3 @@
+"""
+The web rooms in which an operator looks at a server.
+"""

@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.admin.test_tables -*-
+"""
+The parts of the page that repeat: rows for tunnels and for sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from string import Template
+from typing import Final, TypeVar
+
+from tunnelkit.admin.figures import (
+    machineMoment,
+    milliseconds,
+    moment,
+    number,
+    size,
+    words,
+)
+from tunnelkit.admin.markup import Markup, filled, joined
+from tunnelkit.interfaces import SessionStatus, TunnelStatus
+
+_Item = TypeVar("_Item")
+
+MOST: Final = 250
+"""The most rows of a table: more do not help a person, and take time to make."""
+
+_TIME: Final = Template('<time datetime="$machine">$shown</time>')
+_TUNNEL: Final = Template(
+    """\
+<tr data-key="$key">
+<th scope="row" class="address"><bdi>$address</bdi></th>
+<td><bdi>$name</bdi> <small><bdi>$kind</bdi></small></td>
+<td><bdi>$client</bdi> <small><bdi>$user</bdi></small></td>
+<td class="number">$streams</td>
+<td class="number">$visitors</td>
+<td class="number $failedColour">$failed</td>
+<td class="number" data-side="received" data-bytes="$receivedBytes">$received</td>
+<td class="number" data-side="sent" data-bytes="$sentBytes">$sent</td>
+</tr>
+"""
+)
+_SESSION: Final = Template(
+    """\
+<tr>
+<th scope="row"><bdi>$client</bdi> <small><bdi>$user</bdi></small></th>
+<td class="address"><bdi>$peer</bdi></td>
+<td><bdi>$program</bdi></td>
+<td class="moment">$since</td>
+<td class="number">$roundTrip</td>
+<td class="number">$busy busy <small>$idle idle</small></td>
+<td class="number $waitingColour">$waiting</td>
+<td class="address"><bdi>$session</bdi></td>
+</tr>
+"""
+)
+_NOTE: Final = Template('<tr><td colspan="8" class="note">$note</td></tr>\n')
+
+
+def shownTime(seconds: float) -> Markup:
+    """
+    Show a moment, given in seconds since 1970.
+    """
+    return filled(_TIME, machine=machineMoment(seconds), shown=moment(seconds))
+
+
+def tunnelRows(tunnels: Iterable[TunnelStatus]) -> Markup:
+    """
+    Give the rows of the table of tunnels.
+    """
+    ordered = sorted(tunnels, key=lambda t: (t.user, t.client, t.name))
+    return joined(_rows(ordered, _tunnelRow, "No tunnel is open."))
+
+
+def sessionRows(sessions: Iterable[SessionStatus]) -> Markup:
+    """
+    Give the rows of the table of clients.
+    """
+    ordered = sorted(sessions, key=lambda s: (s.user, s.client, s.since))
+    return joined(_rows(ordered, _sessionRow, "No client is logged in."))
+
+
+def _rows(
+    items: list[_Item], row: Callable[[_Item], Markup], nothing: str
+) -> Iterator[Markup]:
+    yield from map(row, items[:MOST])
+    if not items:
+        yield filled(_NOTE, note=nothing)
+    elif len(items) > MOST:
+        yield filled(_NOTE, note=f"and {number(len(items) - MOST)} more")
+
+
+def _tunnelRow(tunnel: TunnelStatus) -> Markup:
+    return filled(
+        _TUNNEL,
+        key=words(f"{tunnel.session} {tunnel.name}"),
+        address=words(tunnel.address),
+        name=words(tunnel.name),
+        kind=words(tunnel.kind),
+        client=words(tunnel.client),
+        user=words(tunnel.user),
+        streams=number(tunnel.streams),
+        visitors=number(tunnel.visitors),
+        failed=number(tunnel.failed),
+        failedColour="bad" if tunnel.failed else "",
+        received=size(tunnel.received),
+        receivedBytes=str(tunnel.received),
+        sent=size(tunnel.sent),
+        sentBytes=str(tunnel.sent),
+    )
+
+
+def _sessionRow(session: SessionStatus) -> Markup:
+    return filled(
+        _SESSION,
+        session=words(session.session),
+        client=words(session.client),
+        user=words(session.user),
+        peer=words(session.peer),
+        program=words(session.program),
+        since=shownTime(session.since),
+        roundTrip=milliseconds(session.roundTrip),
+        idle=number(session.idle),
+        busy=number(session.busy),
+        waiting=number(session.waiting),
+        waitingColour="bad" if session.waiting else "",
+    )

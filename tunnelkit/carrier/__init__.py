@@ -1,0 +1,3 @@
+"""
+How streams get from server to client: work connections, on both sides.
+"""

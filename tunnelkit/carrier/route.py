@@ -1,0 +1,225 @@
+# -*- test-case-name: tests.carrier.test_route -*-
+"""
+Route: how a client reaches its server: an endpoint, TLS, and what is demanded of the
+certificate.  Control channels and work connections go the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionDone, DNSLookupError
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import (
+    IReactorTime,
+    ISSLTransport,
+    IStreamClientEndpoint,
+)
+from twisted.python.failure import Failure
+
+from tunnelkit.interfaces import IRelay
+from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.portable import One
+from tunnelkit.relay.secure import TLS13, ClientTLS, Seen, seen
+
+PATIENCE: Final = 10.0
+"""Seconds for a connection to the server and its TLS handshake, together."""
+
+_TLS_RECORDS: Final = (0x15, 0x16)
+"""What a TLS server's first byte can be: an alert or a handshake."""
+
+
+class Unreached(Exception):
+    """
+    The server was not reached.  The text says why, in words for the user.
+
+    @ivar lasting: whether trying again cannot be expected to help.
+    """
+
+    def __init__(self, reason: str, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """
+    A connection to the server, ready to speak.
+
+    @ivar seen: what the TLS handshake showed; None on plain TCP.
+    """
+
+    connection: Connection
+    seen: Seen | None
+
+
+class Route:
+    """
+    The way to one server.
+
+    @ivar server: where that is, for people.
+    @ivar verifies: whether a certificate must verify for the server's name.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        endpoint: IStreamClientEndpoint,
+        relay: IRelay,
+        tls: ClientTLS | None,
+        clock: IReactorTime,
+        fingerprint: bytes | None = None,
+    ) -> None:
+        """
+        @param tls: this side of the TLS; None for plain TCP.  An endpoint that does
+            TLS by itself is left to it.
+        @param fingerprint: SHA-256 of the one certificate that is accepted.
+        """
+        self.server = server
+        self.verifies = tls is not None and tls.verifies
+        self._endpoint = endpoint
+        self._relay = relay
+        self._tls = tls
+        self._clock = clock
+        self._fingerprint = fingerprint
+
+    def open(self) -> Deferred[Reached]:
+        """
+        Connect to the server.
+
+        @return: fails with L{Unreached}.
+        """
+        arriving = _Arriving(self)
+        connecting = self._endpoint.connect(One(Connection(arriving))).addCallback(
+            lambda _: arriving.reached
+        )
+        connecting.addTimeout(PATIENCE, self._clock)
+        connecting.addErrback(self._unreached, arriving)
+        return connecting
+
+    def secure(self, connection: Connection, arriving: _Arriving) -> None:
+        """
+        Put a plain connection under TLS, or leave it plain.
+        """
+        if self._tls is None:
+            arriving.arrived(None)
+        else:
+            self._relay.secure(connection, b"", self._tls, Connection(arriving))
+
+    def refusal(self, shown: Seen) -> Unreached | None:
+        """
+        Say what is wrong with what a handshake showed.
+        """
+        if shown.version != TLS13:
+            return Unreached(f"{self.server} speaks {shown.version}, not {TLS13}", True)
+        digest = hashlib.sha256(shown.certificate).digest()
+        if self._fingerprint and not hmac.compare_digest(digest, self._fingerprint):
+            return Unreached(
+                f"the certificate of {self.server} has the fingerprint {digest.hex()}, "
+                "not the one that --fingerprint demands",
+                True,
+            )
+        return None
+
+    def _unreached(self, failure: Failure, arriving: _Arriving) -> Failure:
+        arriving.abandon()
+        if failure.check(Unreached):
+            return failure
+        return Failure(self._reason(failure, arriving.said))
+
+    def _reason(self, failure: Failure, said: bytes) -> Unreached:
+        server, text = self.server, failure.getErrorMessage()
+        if said and said[0] not in _TLS_RECORDS:
+            return Unreached(
+                f"{server} is no tunnelkit server with TLS: it said {said[:60]!r}", True
+            )
+        if failure.check(VerificationError):
+            return Unreached(
+                f"the certificate of {server} is not for that name, and --verify "
+                "demands one that is",
+                True,
+            )
+        if failure.check(SSL.Error):
+            return self._broken(failure.value)
+        if failure.check(ConnectionDone):
+            return Unreached(f"{server} closed the connection before it said anything")
+        if failure.check(DNSLookupError):
+            return Unreached(f"the name of {server} is not known")
+        if failure.check(ConnectTimeout):
+            return Unreached(f"{server} did not answer in {PATIENCE:.0f} seconds")
+        if failure.check(ConnectError):
+            return Unreached(f"{server} cannot be reached: {text}")
+        return Unreached(f"no connection to {server}: {text}")
+
+    def _broken(self, error: BaseException | None) -> Unreached:
+        """
+        Put OpenSSL's words into ours.
+        """
+        words = "; ".join(reason for *_, reason in getattr(error, "args", [[]])[0])
+        if "certificate verify failed" in words:
+            return Unreached(
+                f"the certificate of {self.server} does not verify ({words}), and "
+                "--verify demands that: leave it away to trust the token alone",
+                True,
+            )
+        return Unreached(f"TLS with {self.server} failed: {words or 'no reason given'}")
+
+
+class _Arriving(Holder):
+    """
+    A connection on its way: waits for the TLS, where there is any.
+
+    @ivar reached: fires when it can speak.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self.reached: Deferred[Reached] = Deferred()
+        self._route = route
+        self._first: Connection | None = None
+        self._over = False
+
+    @property
+    def said(self) -> bytes:
+        """
+        What the server said first, where it was to speak TLS.
+        """
+        return self._first.first if self._first is not None else b""
+
+    def held(self, connection: Connection) -> None:
+        super().held(connection)
+        if self._first is None:
+            self._first = connection
+        if not ISSLTransport.providedBy(connection.transport):
+            self._route.secure(connection, self)
+
+    def handshakeCompleted(self) -> None:
+        shown = seen(self.connection.transport, client=True)
+        refusal = self._route.refusal(shown)
+        if refusal is None:
+            self.arrived(shown)
+        else:
+            self._fail(Failure(refusal))
+
+    def arrived(self, shown: Seen | None) -> None:
+        if not self._over:
+            self._over = True
+            self.reached.callback(Reached(self.connection, shown))
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._fail(reason)
+
+    def abandon(self) -> None:
+        self._over = True
+        if self._first is not None:
+            self._first.transport.abortConnection()
+
+    def _fail(self, reason: Failure) -> None:
+        if not self._over:
+            self._over = True
+            self.reached.errback(reason)

@@ -1,0 +1,114 @@
+# -*- test-case-name: tests.carrier.test_supply -*-
+"""
+Supply: the client's work connections, opened as the server wants them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.wire.messages import Start
+
+AT_ONCE: Final = 32
+"""Work connections that may be in opening at one time."""
+MOST: Final = 65536
+"""Work connections at most, those that are only wanted included."""
+
+
+@implementer(IWorkOwner)
+class Supply:
+    """
+    Opens as many work connections as are wanted, some at a time, and holds them.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        open: Callable[[IWorkOwner], Deferred[IWorkEnd]],
+        start: Callable[[IWorkEnd, Start], None],
+    ) -> None:
+        """
+        @param open: opens one for an owner.
+        @param start: told that the server has opened a stream on one.
+        """
+        self._open = open
+        self._start = start
+        self._wanted = 0
+        self._opening: set[Deferred[None]] = set()
+        self._works: set[IWorkEnd] = set()
+        self._failing = False
+        self._stopped = False
+
+    def want(self, count: int) -> None:
+        """
+        Open so many more.
+        """
+        room = MOST - len(self._works) - len(self._opening)
+        self._wanted = min(room, self._wanted + count)
+        self._begin()
+
+    def stop(self) -> None:
+        """
+        Open no more, and reset those that are there.
+        """
+        self._stopped = True
+        self._wanted = 0
+        for opening in [*self._opening]:
+            opening.cancel()
+        for work in [*self._works]:
+            work.abort()
+
+    # What work connections say.
+
+    def started(self, work: IWorkEnd, start: Start) -> None:
+        """
+        The server opened a stream.
+        """
+        self._start(work, start)
+
+    def idle(self, work: IWorkEnd) -> None:
+        """
+        The server knows that by itself.
+        """
+
+    def lost(self, work: IWorkEnd, reason: str) -> None:
+        """
+        One is gone; the server asks for another where it needs one.
+        """
+        self._works.discard(work)
+
+    def _begin(self) -> None:
+        while self._wanted > 0 and len(self._opening) < AT_ONCE:
+            self._wanted -= 1
+            opening = self._open(self).addCallbacks(self._opened, self._failed)
+            self._opening.add(opening)
+            opening.addBoth(self._next, opening)
+
+    def _opened(self, work: IWorkEnd) -> None:
+        self._failing = False
+        self._works.add(work)
+
+    def _failed(self, failure: Failure) -> None:
+        # The server asks again for what did not come.
+        self._wanted = 0
+        if failure.check(CancelledError) and self._stopped:
+            return
+        if not self._failing:
+            self._log.warn(
+                "no work connection to the server: {reason}",
+                reason=failure.getErrorMessage(),
+            )
+        self._failing = True
+
+    def _next(self, _: None, opening: Deferred[None]) -> None:
+        self._opening.discard(opening)
+        if not self._stopped:
+            self._begin()

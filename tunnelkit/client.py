@@ -1,0 +1,295 @@
+# -*- test-case-name: tests.test_client -*-
+"""
+Client: logs in to a server, keeps its tunnels open, and brings visitors to the local
+services; when the server is away it waits for it to come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.carrier.route import PATIENCE, Reached, Route, Unreached
+from tunnelkit.control.backoff import Backoff
+from tunnelkit.dialects.native.caller import Caller
+from tunnelkit.dialects.native.calling import CallingChannel
+from tunnelkit.dialects.native.line import Line
+from tunnelkit.interfaces import IRelay, IWorkEnd, IWorkOwner
+from tunnelkit.relay.portable import IPortableReactor, PortableRelay, endpointOf
+from tunnelkit.relay.secure import ClientTLS
+from tunnelkit.settings import ClientSettings
+from tunnelkit.tunnels.kinds import LOCAL
+from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.spec import TunnelSpec, splitDescription
+from tunnelkit.tunnels.wanted import Wanted
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.messages import Closed, Start
+from tunnelkit.wire.sniff import OPENING
+
+_LOOK: Final = 0.1
+"""Seconds between two looks at whether all streams have ended."""
+
+
+class Client(Service):
+    """
+    One reconnecting connection to a server, and the tunnels over it.
+
+    @ivar tunnels: what is asked for, and what became of it.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        route: Route,
+        caller: Caller,
+        specs: tuple[TunnelSpec, ...],
+        relay: IRelay,
+        clock: IReactorTime,
+        random: Callable[[], float],
+        failed: Callable[[str], None],
+        changed: Callable[[], None] = lambda: None,
+        lease: bool = True,
+    ) -> None:
+        """
+        @param random: gives numbers from 0 to below 1.
+        @param failed: told, in one sentence, of a failure that no waiting can mend.
+        @param changed: told when a tunnel was opened or refused.
+        @param lease: whether ports stay this user's afterwards.
+        """
+        self._route = route
+        self._caller = caller
+        self._relay = relay
+        self._clock = clock
+        self._random = random
+        self._failed = failed
+        self._changed = changed
+        self._locals: dict[str, LocalTCP] = {
+            spec.name: LOCAL[spec.kind](spec, relay, clock) for spec in specs
+        }
+        self.tunnels = tuple(
+            Wanted(spec, clock, random, self._answered, lease) for spec in specs
+        )
+        self._backoff = Backoff(random)
+        self._connecting: Deferred[None] | None = None
+        self._waiting: IDelayedCall | None = None
+        self._line: Line | None = None
+        self._known = False
+        self._said = ""
+
+    def startService(self) -> None:
+        """
+        Connect, and stay connected.
+        """
+        super().startService()
+        self._later(self._backoff.delay())
+
+    def stopService(self) -> None:
+        """
+        Reset what is under way, and leave.
+        """
+        super().stopService()
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        for local in self._locals.values():
+            local.cut("the client is stopping")
+        if self._line is not None:
+            self._line.leave("the client is stopping")
+
+    async def drain(self, grace: float) -> None:
+        """
+        Withdraw the tunnels, and give the streams under way time to end.
+
+        @param grace: seconds at most.
+        """
+        if self._line is not None:
+            self._line.withdraw(self.tunnels)
+        until = self._clock.seconds() + grace
+        while self.streams and self._clock.seconds() < until:
+            pause: Deferred[None] = Deferred()
+            self._clock.callLater(_LOOK, pause.callback, None)
+            await pause
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are with the local services, or on their way.
+        """
+        return sum(local.streams for local in self._locals.values())
+
+    # Connecting.
+
+    def _later(self, seconds: float) -> None:
+        if self.running:
+            self._waiting = self._clock.callLater(seconds, self._connect)
+
+    def _connect(self) -> None:
+        self._connecting = self._route.open().addCallbacks(self._reached, self._ebReach)
+        self._connecting.addErrback(
+            lambda failure: self._log.failure("a bug at connecting", failure)
+        )
+
+    def _reached(self, reached: Reached) -> None:
+        self._connecting = None
+        self._line = line = Line(self, reached)
+        channel = CallingChannel(
+            self._caller, self._route.server, reached.seen, line, self._clock
+        )
+        line.channel = channel
+        reached.connection.hold(channel)
+
+    def _ebReach(self, failure: Failure) -> None:
+        self._connecting = None
+        if failure.check(CancelledError) and not self.running:
+            return
+        failure.trap(Unreached)
+        lasting = isinstance(failure.value, Unreached) and failure.value.lasting
+        self.away(failure.getErrorMessage(), lasting)
+
+    def away(self, reason: str, lasting: bool, wait: float = 0.0) -> None:
+        """
+        The server is not there, or not for us: try again later, or give up.
+
+        @param lasting: whether trying again cannot be expected to help.  After a
+            good login it is tried all the same: it was mended once.
+        @param wait: seconds to wait at least.
+        """
+        self._line = None
+        for tunnel in self.tunnels:
+            tunnel.forget()
+        if not self.running:
+            return
+        if lasting and not self._known:
+            self._failed(reason)
+            return
+        if reason != self._said:
+            self._said = reason
+            self._log.warn("{reason}; trying again", reason=reason)
+        self._later(max(wait, self._backoff.delay()))
+
+    # What a line does.
+
+    def loggedIn(self, line: Line) -> None:
+        """
+        The server has let us in: ask for the tunnels.
+        """
+        self._known = True
+        self._said = ""
+        self._backoff.reset()
+        self._log.info(
+            "logged in to {server} as {user}",
+            server=self._route.server,
+            user=self._caller.token.user,
+        )
+        for tunnel in self.tunnels:
+            if not tunnel.refused:
+                tunnel.ask(line.channel)
+
+    def started(self, work: IWorkEnd, start: Start) -> None:
+        """
+        A visitor came.  Only what was configured is dialled, whatever a server asks.
+        """
+        local = self._locals.get(start.tunnel)
+        if local is None or start.kind != local.spec.kind:
+            work.refuse(ResetCode.DENIED, "the client does not publish that")
+        else:
+            local.started(work, start)
+
+    def openWork(self, line: Line, owner: IWorkOwner) -> Deferred[IWorkEnd]:
+        """
+        Open a work connection.
+        """
+        return self._route.open().addCallback(self._lend, line, owner)
+
+    def closed(self, closed: Closed) -> None:
+        """
+        The server has withdrawn a tunnel.
+        """
+        for tunnel in self.tunnels:
+            if tunnel.spec.name == closed.tunnel:
+                tunnel.closed(closed)
+
+    def _lend(self, reached: Reached, line: Line, owner: IWorkOwner) -> IWorkEnd:
+        connection = reached.connection
+        try:
+            opening = line.workOpening(reached, self._route)
+        except Unreached:
+            connection.transport.abortConnection()
+            raise
+        connection.transport.write(OPENING + opening)
+        return self._relay.borrow(connection, b"", owner, client=True)
+
+    def _answered(self) -> None:
+        self._changed()
+        if self.running and all(tunnel.refused for tunnel in self.tunnels):
+            reasons = {tunnel.refused for tunnel in self.tunnels}
+            self._failed(f"the server refuses every tunnel: {'; '.join(reasons)}")
+
+
+def makeClient(
+    settings: ClientSettings,
+    reactor: IPortableReactor,
+    random: Callable[[int], bytes],
+    failed: Callable[[str], None],
+    changed: Callable[[], None] = lambda: None,
+    lease: bool = True,
+) -> Client:
+    """
+    Put a client together.
+
+    @param random: gives so many random bytes, such as C{os.urandom}.
+    @param failed: told, in one sentence, of a failure that no waiting can mend.
+    """
+    relay = PortableRelay(reactor)
+    host, endpoint = _way(settings.server, reactor)
+    tls = None if settings.insecure else ClientTLS(host, settings.verify)
+    route = Route(
+        str(settings.server), endpoint, relay, tls, reactor, settings.fingerprint
+    )
+    caller = Caller(
+        token=settings.token,
+        host=host,
+        client=settings.name,
+        instance=random(16).hex(),
+        verified=settings.verify,
+        nonce=lambda: random(16).hex(),
+    )
+    return Client(
+        route,
+        caller,
+        settings.tunnels,
+        relay,
+        reactor,
+        lambda: int.from_bytes(random(4), "big") / 2**32,
+        failed,
+        changed,
+        lease,
+    )
+
+
+def _way(
+    server: HostPort | str, reactor: IPortableReactor
+) -> tuple[str, IStreamClientEndpoint]:
+    """
+    Give the server's host, and the endpoint that connects to it.
+    """
+    if isinstance(server, HostPort):
+        return server.host, endpointOf(reactor, server, PATIENCE)
+    kind, positional, named = splitDescription(server)
+    host = named.get("host") or (positional[0] if positional else "")
+    local = kind == "unix" or not host
+    return "localhost" if local else host, clientFromString(reactor, server)

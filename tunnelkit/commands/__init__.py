@@ -1,0 +1,3 @@
+"""
+The commands: options, services, and the one place that imports the reactor.
+"""

@@ -1,0 +1,3 @@
+"""
+Login and proof, session, leases and their store, heartbeat.
+"""

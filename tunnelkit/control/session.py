@@ -1,0 +1,217 @@
+# -*- test-case-name: tests.control.test_session -*-
+"""
+Session: a logged-in client on the server, with its tunnels and work connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from tunnelkit.carrier.pool import WorkPool
+from tunnelkit.control.heartbeat import Heartbeat
+from tunnelkit.interfaces import SessionStatus, TunnelStatus
+from tunnelkit.wire.codes import SILENT
+from tunnelkit.wire.messages import FromServer, Ping, Want
+
+TUNNELS: Final = 100
+"""Tunnels of one session at most."""
+STREAMS: Final = 65536
+"""Streams of one session at most."""
+_WINDOW: Final = 4096
+"""How far serials of work connections may overtake each other."""
+_SHOWN: Final = 8
+"""How many digits of a session's id are shown to people."""
+
+
+class Refusal(Exception):
+    """
+    We decline, and tell the peer why.
+
+    @ivar code: why, from L{tunnelkit.wire.codes}.
+    @ivar reason: why and what to do, in words.
+    @ivar retry: whether asking again later may succeed.
+    """
+
+    def __init__(self, code: str, reason: str, retry: bool = False) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.retry = retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """
+    Who has logged in.
+
+    @ivar user: whose secret it was.
+    @ivar client: the client's name.
+    @ivar instance: random, the same for all logins of one running client.
+    @ivar program: the client's program and version.
+    @ivar peer: the client's address.
+    @ivar host: the host that the client dialled.
+    @ivar bound: whether the login was bound to the server's certificate.
+    """
+
+    user: str
+    client: str
+    instance: str
+    program: str
+    peer: str
+    host: str
+    bound: bool
+
+
+class Channel(Protocol):
+    """
+    The control channel, as its session sees it.
+    """
+
+    def send(self, message: FromServer) -> None:
+        """
+        Say something to the client.
+        """
+
+    def leave(self, code: str, reason: str, retry: bool) -> None:
+        """
+        Say good-bye, and close.
+        """
+
+    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
+        """
+        Tell the client which certificates its work connections may show.
+        """
+
+
+class Published(Protocol):
+    """
+    A tunnel, as its session sees it.
+    """
+
+    def status(self) -> TunnelStatus:
+        """
+        Give a picture of this moment.
+        """
+
+    def withdraw(self) -> None:
+        """
+        Take no more visitors; streams under way go on.
+        """
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way.
+        """
+
+
+class Session:
+    """
+    A logged-in client.
+
+    @ivar id: names the session on the wire.
+    @ivar key: the secret that its work connections prove to know.
+    @ivar tunnels: what it publishes, by name.
+    @ivar pool: its work connections.
+    @ivar over: whether it has ended.
+    @ivar streams: how many visitors it serves, or lets wait, now.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        channel: Channel,
+        clock: IReactorTime,
+        since: float,
+        random: Callable[[int], bytes],
+        ended: Callable[[Session], None],
+    ) -> None:
+        """
+        @param since: the time of the login, seconds since 1970.
+        @param ended: told once that the session has ended.
+        """
+        self.identity = identity
+        self.channel = channel
+        self.id = random(16).hex()
+        self.key = random(32)
+        self.tunnels: dict[str, Published] = {}
+        self.opening: set[str] = set()
+        """Names of tunnels that are being opened."""
+        self.over = False
+        self.streams = 0
+        self.contenders: set[str] = set()
+        """Who has been refused for this session's sake, after it answered a probe."""
+        self.pool = WorkPool(self._want, clock)
+        self.heartbeat = Heartbeat(clock, self._ping, self._silent)
+        self._since = since
+        self._serials: set[int] = set()
+        self._highest = 0
+        self._ended = ended
+
+    @property
+    def shown(self) -> str:
+        """
+        The session's id as people may see it.
+        """
+        return self.id[:_SHOWN]
+
+    def takes(self, serial: int) -> bool:
+        """
+        Say whether a work connection's serial is new, and remember it.
+        """
+        if serial in self._serials or serial <= self._highest - _WINDOW:
+            return False
+        self._serials.add(serial)
+        if serial > self._highest:
+            self._highest = serial
+            if len(self._serials) > 2 * _WINDOW:
+                oldest = serial - _WINDOW
+                self._serials = {n for n in self._serials if n > oldest}
+        return True
+
+    def end(self, code: str, reason: str, retry: bool = True) -> None:
+        """
+        End the session: withdraw its tunnels, reset its streams, say good-bye.
+        """
+        if self.over:
+            return
+        self.over = True
+        self.heartbeat.stop()
+        tunnels, self.tunnels = [*self.tunnels.values()], {}
+        for tunnel in tunnels:
+            tunnel.withdraw()
+            tunnel.cut(reason)
+        self.pool.close()
+        self.channel.leave(code, reason, retry)
+        self._ended(self)
+
+    def status(self) -> SessionStatus:
+        """
+        Give a picture of this moment.
+        """
+        idle, busy, waiting = self.pool.counts
+        return SessionStatus(
+            session=self.shown,
+            user=self.identity.user,
+            client=self.identity.client,
+            peer=self.identity.peer,
+            program=self.identity.program,
+            since=self._since,
+            roundTrip=self.heartbeat.roundTrip,
+            idle=idle,
+            busy=busy,
+            waiting=waiting,
+        )
+
+    def _want(self, count: int) -> None:
+        self.channel.send(Want(count))
+
+    def _ping(self, at: int) -> None:
+        self.channel.send(Ping(at))
+
+    def _silent(self) -> None:
+        self.end(SILENT, "nothing was heard from the client")

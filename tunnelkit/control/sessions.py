@@ -1,0 +1,105 @@
+# -*- test-case-name: tests.control.test_sessions -*-
+"""
+Sessions: who is logged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from tunnelkit.control.session import Channel, Identity, Refusal, Session
+from tunnelkit.wire.codes import DISPLACED, FULL, REVOKED
+
+MOST: Final = 10_000
+"""Sessions at most."""
+
+
+class Sessions:
+    """
+    The sessions of a server, found by id or by user.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        random: Callable[[int], bytes],
+        most: int = MOST,
+    ) -> None:
+        """
+        @param now: gives the time, seconds since 1970.
+        @param random: gives so many random bytes.
+        """
+        self._clock = clock
+        self._now = now
+        self._random = random
+        self._most = most
+        self._byId: dict[str, Session] = {}
+        self._byInstance: dict[tuple[str, str], Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter([*self._byId.values()])
+
+    def __len__(self) -> int:
+        return len(self._byId)
+
+    def find(self, id: str) -> Session | None:
+        """
+        Give the session with an id.
+        """
+        return self._byId.get(id)
+
+    def admit(self, identity: Identity, channel: Channel) -> Session:
+        """
+        Make a session of a good login.  One that the same running client had before
+        is over: it has come back.
+
+        @raise Refusal: there are too many.
+        """
+        key = identity.user, identity.instance
+        before = self._byInstance.get(key)
+        if before is not None:
+            before.end(DISPLACED, "this client has logged in anew")
+        if len(self._byId) >= self._most:
+            raise Refusal(FULL, "the server has too many clients", retry=True)
+        session = Session(
+            identity, channel, self._clock, self._now(), self._random, self._ended
+        )
+        self._byId[session.id] = session
+        self._byInstance[key] = session
+        self._log.info(
+            "{client} of {user} logged in from {peer}, session {session}",
+            client=identity.client,
+            user=identity.user,
+            peer=identity.peer,
+            session=session.shown,
+        )
+        return session
+
+    def revoke(self, user: str) -> None:
+        """
+        End all sessions of a user.
+        """
+        for session in self:
+            if session.identity.user == user:
+                session.end(REVOKED, "the token was revoked", retry=False)
+
+    def sweep(self) -> None:
+        """
+        Let each session put its work connections in order; called every few seconds.
+        """
+        for session in self:
+            session.pool.sweep()
+
+    def _ended(self, session: Session) -> None:
+        del self._byId[session.id]
+        key = session.identity.user, session.identity.instance
+        if self._byInstance.get(key) is session:
+            del self._byInstance[key]
+        self._log.info("session {session} has ended", session=session.shown)

@@ -1,0 +1,172 @@
+# -*- test-case-name: tests.control.test_users -*-
+"""
+Users: who may log in at this moment, from the file of users and the clock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from tunnelkit.control.files import Changes, Stamp
+from tunnelkit.control.userfile import (
+    User,
+    UsersError,
+    addUser,
+    listUsers,
+    revokeUser,
+)
+from tunnelkit.control.verifier import Verifier
+from tunnelkit.wire.token import Token
+
+__all__ = [
+    "User",
+    "Users",
+    "UsersError",
+    "Verifier",
+    "addUser",
+    "listUsers",
+    "revokeUser",
+]
+
+
+class Users:
+    """
+    Who may log in, as the file has it.
+
+    While the file is broken, what it held before holds on, and the log says why,
+    once for each state of the file.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], float],
+        override: Token | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """
+        @param path: the file of users.
+        @param now: gives the time, in seconds since 1970.
+        @param override: a token of the operator's own: its user has this secret,
+            whatever the file says.  The file may be missing then.
+        @param random: gives so many random bytes.
+        @raise UsersError: the file cannot be used.
+        """
+        self._path = path
+        self._now = now
+        self._override = _fixed(override, random)
+        self._mayMiss = override is not None
+        self._revoked: list[Callable[[str], None]] = []
+        self._complaint: tuple[tuple[Stamp, ...], str] | None = None
+        self._file = Changes(path)
+        self._file.seen()
+        self._users = self._read()
+        self._allowed = self._allowedNow()
+        self._polls = LoopingCall(self.reload)
+
+    def lookup(self, name: str) -> Verifier | None:
+        """
+        Give what a login of this user is checked against, as the file stands now.
+
+        @return: None where the user is unknown, disabled or expired.
+        """
+        if self._refresh():
+            self._tellRevoked()
+        user = self._users.get(name)
+        return user.verifier if user and user.mayLogIn(self._now()) else None
+
+    def onRevoked(self, callback: Callable[[str], None]) -> None:
+        """
+        Have a function told the name of each user who could log in before and
+        cannot now: gone, disabled, expired, or with another secret.
+        """
+        self._revoked.append(callback)
+
+    def reload(self) -> None:
+        """
+        Look at the file, if it has changed, and at the time, and tell who is
+        revoked.
+        """
+        self._refresh()
+        self._tellRevoked()
+
+    def start(self, clock: IReactorTime) -> None:
+        """
+        L{reload} once a second from now on.
+        """
+        self._polls.clock = clock
+        self._polls.start(1.0, now=False).addErrback(
+            lambda failure: self._log.failure(
+                "looking at {path} ended", failure=failure, path=str(self._path)
+            )
+        )
+
+    def stop(self) -> None:
+        """
+        Do so no more.
+        """
+        if self._polls.running:
+            self._polls.stop()
+
+    def _read(self) -> Mapping[str, User]:
+        if self._mayMiss and not os.path.lexists(self._path):
+            return self._override
+        users = {user.name: user for user in listUsers(self._path)}
+        self._mayMiss = False
+        return {**users, **self._override}
+
+    def _refresh(self) -> bool:
+        """
+        @return: whether the file was read anew.
+        """
+        if not self._file.seen():
+            return False
+        try:
+            self._users = self._read()
+        except UsersError as e:
+            self._complain(str(e))
+            return False
+        self._complaint = None
+        return True
+
+    def _complain(self, reason: str) -> None:
+        complaint = (self._file.stamps, reason)
+        if complaint != self._complaint:
+            self._complaint = complaint
+            self._log.error("the users stay as they were: {reason}", reason=reason)
+
+    def _allowedNow(self) -> Mapping[str, Verifier]:
+        now = self._now()
+        return {n: u.verifier for n, u in self._users.items() if u.mayLogIn(now)}
+
+    def _tellRevoked(self) -> None:
+        before, self._allowed = self._allowed, self._allowedNow()
+        for name, verifier in before.items():
+            if self._allowed.get(name) != verifier:
+                self._log.info("user {user} is revoked", user=name)
+                self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        for callback in list(self._revoked):
+            try:
+                callback(name)
+            except Exception:
+                # The others must hear of it, and the polls go on.
+                self._log.failure("revoking {user} failed", user=name)
+
+
+def _fixed(
+    override: Token | None, random: Callable[[int], bytes]
+) -> Mapping[str, User]:
+    if override is None:
+        return {}
+    user = User(override.user, Verifier.of(override.secret, random))
+    return {user.name: user}

@@ -1,0 +1,273 @@
+# -*- test-case-name: tests.dialects.test_doorway -*-
+"""
+Doorway: the server's own port, where whoever connects is looked at first.
+
+The first bytes tell TLS from the dialects; they are looked at on the connection
+itself and again inside TLS.  Who has not logged in yet is a guest: guests are
+counted, in all and of each address, and have a deadline at each step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IReactorTime,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.interfaces import IRelay
+from tunnelkit.relay.connection import Connection, Holder, peerOf
+from tunnelkit.relay.secure import TLS13, Seen, ServerTLS, seen
+from tunnelkit.wire import codes
+from tunnelkit.wire.address import unmapped
+from tunnelkit.wire.codec import said
+from tunnelkit.wire.messages import VERSION, Refused
+from tunnelkit.wire.sniff import OPENING, Opening, sniff
+
+GUESTS: Final = 1024
+"""Connections that are not logged in yet, at most."""
+GUESTS_OF_ONE: Final = 256
+"""The same, of one address."""
+PATIENCE: Final = 10.0
+"""Seconds for the first bytes, for the TLS handshake, and for the login, each."""
+CLOSING: Final = 5.0
+"""Seconds that a close may take before it becomes a reset."""
+
+
+class Guest:
+    """
+    A connection that is not logged in yet: its place among the guests, and its
+    deadline.
+
+    @ivar peer: who it is, for the log.
+    @ivar seen: what the TLS handshake showed, or None on a plain connection.
+    """
+
+    def __init__(self, doorway: Doorway, host: str) -> None:
+        self.peer = host
+        self.seen: Seen | None = None
+        self._doorway = doorway
+        self._host = host
+        self._deadline: IDelayedCall | None = None
+        self._left = False
+
+    def due(self, connection: Connection, lacking: str) -> None:
+        """
+        Give it L{PATIENCE} seconds for the next step.
+
+        @param lacking: what did not come when they are over, for the log.
+        """
+        self._cancel()
+        if not self._left:
+            self._deadline = self._doorway.clock.callLater(
+                PATIENCE, self._late, connection, lacking
+            )
+
+    def leave(self) -> None:
+        """
+        It is logged in, or gone: it is no guest any more.
+        """
+        self._cancel()
+        if not self._left:
+            self._left = True
+            self._doorway.left(self._host)
+
+    def dismiss(self, connection: Connection, reason: str) -> None:
+        """
+        Send it away, after what was written to it.
+        """
+        self._doorway.dismissed(self.peer, reason)
+        self.close(connection)
+
+    def close(self, connection: Connection) -> None:
+        """
+        Close its connection, with a deadline, which ends when it leaves.
+        """
+        self._cancel()
+        connection.transport.loseConnection()
+        self._deadline = self._doorway.clock.callLater(
+            CLOSING, connection.transport.abortConnection
+        )
+
+    def _late(self, connection: Connection, lacking: str) -> None:
+        self._deadline = None
+        self._doorway.dismissed(self.peer, lacking)
+        connection.transport.abortConnection()
+
+    def _cancel(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+
+Greet: TypeAlias = Callable[[Guest], Holder]
+"""Makes who holds a connection that speaks the native protocol."""
+
+
+class Doorway(Factory):
+    """
+    Makes a guest of each connection to the server's port.
+
+    @ivar clock: tells the time.
+    @ivar plain: whether the native protocol may be spoken without TLS.
+    @ivar counts: totals since the start, by name.
+    """
+
+    noisy = False
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        relay: IRelay,
+        tls: ServerTLS,
+        native: Greet,
+        plain: bool = False,
+        most: int = GUESTS,
+        mostOfOne: int = GUESTS_OF_ONE,
+    ) -> None:
+        self.clock = clock
+        self.relay = relay
+        self.tls = tls
+        self.native = native
+        self.plain = plain
+        self.counts = {"connections": 0, "connections_refused": 0, "dismissed": 0}
+        self._most = most
+        self._mostOfOne = mostOfOne
+        self._guests: Counter[str] = Counter()
+
+    @property
+    def guests(self) -> int:
+        """
+        How many connections are not logged in yet.
+        """
+        return self._guests.total()
+
+    def buildProtocol(self, address: IAddress | None) -> Connection | None:
+        """
+        Take a connection, if there is room among the guests.
+        """
+        host = unmapped(getattr(address, "host", None) or "a UNIX socket")
+        self.counts["connections"] += 1
+        if self.guests >= self._most or self._guests[host] >= self._mostOfOne:
+            self.counts["connections_refused"] += 1
+            self._log.debug("too many guests: {host} is turned away", host=host)
+            return None
+        self._guests[host] += 1
+        return Connection(Look(self, Guest(self, host)))
+
+    def left(self, host: str) -> None:
+        """
+        A guest has logged in, or is gone.
+        """
+        self._guests[host] -= 1
+        if not self._guests[host]:
+            del self._guests[host]
+
+    def dismissed(self, peer: str, reason: str) -> None:
+        """
+        A guest was sent away.
+        """
+        self.counts["dismissed"] += 1
+        self._log.debug("{peer} is sent away: {reason}", peer=peer, reason=reason)
+
+
+class Look(Holder):
+    """
+    Looks at the first bytes of a connection, and hands it on to whom they belong.
+    """
+
+    def __init__(self, doorway: Doorway, guest: Guest) -> None:
+        self._doorway = doorway
+        self._guest = guest
+        self._first = b""
+        self._gone = False
+
+    def held(self, connection: Connection) -> None:
+        """
+        Wait for the handshake, where the transport is TLS, or for the first bytes.
+        """
+        super().held(connection)
+        self._guest.peer = peerOf(connection.transport)
+        if ISSLTransport.providedBy(connection.transport):
+            self._guest.due(connection, "the TLS handshake took too long")
+        else:
+            self._guest.due(connection, "it said nothing")
+
+    def handshakeCompleted(self) -> None:
+        """
+        Look at what the handshake showed; then wait for the first bytes inside TLS.
+        """
+        self._guest.seen = shown = seen(self.connection.transport, client=False)
+        if shown.version != TLS13:
+            self._guest.dismiss(self.connection, f"it speaks {shown.version}")
+        else:
+            self._guest.due(self.connection, "it said nothing inside TLS")
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See whether the first bytes are enough to tell what this is.
+        """
+        if self._gone:
+            return
+        self._first += data
+        opening = sniff(self._first)
+        if opening is not None:
+            self._gone = True
+            self._openings.get(opening, Look._unknown)(self, self._first)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        It is gone.
+        """
+        self._guest.leave()
+
+    def _tls(self, first: bytes) -> None:
+        if self._guest.seen is not None:
+            self._unknown(first)
+            return
+        inside = Connection(Look(self._doorway, self._guest))
+        self._doorway.relay.secure(self.connection, first, self._doorway.tls, inside)
+
+    def _native(self, first: bytes) -> None:
+        if self._guest.seen is None and not self._doorway.plain:
+            self._refuse(
+                Refused(
+                    codes.INSECURE,
+                    "this server wants TLS: leave --insecure away, or start the "
+                    "server with it",
+                )
+            )
+            return
+        self.connection.hold(self._doorway.native(self._guest))
+        self.connection.dataReceived(first[len(OPENING) :])
+
+    def _version(self, first: bytes) -> None:
+        self._refuse(
+            Refused(
+                codes.VERSION,
+                f"this server speaks version {VERSION} of the protocol",
+                versions=(VERSION,),
+            )
+        )
+
+    def _unknown(self, first: bytes) -> None:
+        self._guest.dismiss(self.connection, "it speaks none of our protocols")
+
+    def _refuse(self, refused: Refused) -> None:
+        self.connection.transport.write(said(refused))
+        self._guest.dismiss(self.connection, refused.reason)
+
+    _openings: Final = {
+        Opening.TLS: _tls,
+        Opening.NATIVE: _native,
+        Opening.VERSION: _version,
+    }

@@ -1,0 +1,3 @@
+"""
+The native protocol, tunnelkit/1: docs/protocol.rst.
+"""

@@ -1,0 +1,342 @@
+# -*- test-case-name: tests.dialects.native.test_calling -*-
+"""
+Calling: the client's end of a control channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, TypeAlias
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.control.heartbeat import Heartbeat
+from tunnelkit.control.login import ClientLogin, ServerUnproven
+from tunnelkit.control.session import Refusal
+from tunnelkit.dialects.native.caller import Caller, Listener, Parting
+from tunnelkit.dialects.native.house import PROGRAM
+from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
+from tunnelkit.relay.secure import Seen
+from tunnelkit.wire import codes
+from tunnelkit.wire.certificate import bindingHash
+from tunnelkit.wire.codec import fromServer, said
+from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
+from tunnelkit.wire.messages import (
+    VERSION,
+    Bye,
+    Certificates,
+    Challenge,
+    ClientHello,
+    Close,
+    Closed,
+    Drain,
+    FromClient,
+    Open,
+    Opened,
+    Ping,
+    Pong,
+    Refused,
+    ServerHello,
+    Vouched,
+    Want,
+    Welcome,
+)
+from tunnelkit.wire.sniff import OPENING
+
+PATIENCE: Final = 10.0
+"""Seconds for the login, and for the answer to a request."""
+CLOSING: Final = 5.0
+"""Seconds that a close may take before it becomes a reset."""
+_KEPT: Final = 60
+"""How much of what a server says first is kept, in bytes."""
+
+
+_Receivers: TypeAlias = Mapping[type, Callable[["CallingChannel", Any], None]]
+
+
+class CallingChannel(Holder):
+    """
+    A control channel to a server.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        caller: Caller,
+        server: str,
+        shown: Seen | None,
+        listener: Listener,
+        clock: IReactorTime,
+    ) -> None:
+        """
+        @param server: the server's address, for people.
+        @param shown: what the TLS handshake showed; None on plain TCP.
+        """
+        self._caller = caller
+        self._server = server
+        self._shown = shown
+        self._listener = listener
+        self._clock = clock
+        self._decoder = FrameDecoder()
+        self._receivers: _Receivers = self._beforeHello
+        self._first = b""
+        self._parting: Parting | None = None
+        self._deadline: IDelayedCall | None = None
+        self._requests: dict[int, Deferred[Any]] = {}
+        self._request = 0
+        self.heartbeat = Heartbeat(clock, self._ping, self._silent)
+
+    def held(self, connection: Connection) -> None:
+        """
+        Say hello.
+        """
+        super().held(connection)
+        hello = ClientHello((VERSION,), PROGRAM, self._caller.host)
+        connection.transport.write(OPENING + said(hello))
+        self._due(PATIENCE, f"{self._server} did not answer the login in time")
+
+    # What the client does.
+
+    def open(self, request: Callable[[int], Open]) -> Deferred[Opened]:
+        """
+        Ask for a tunnel.
+
+        @param request: makes the request of its number.
+        @return: fails with L{Refusal}.
+        """
+        return self._ask(request)
+
+    def close(self, tunnel: str) -> Deferred[Closed]:
+        """
+        Withdraw a tunnel.
+
+        @return: fails with L{Refusal}.
+        """
+        return self._ask(lambda id: Close(id, tunnel))
+
+    def leave(self, reason: str) -> None:
+        """
+        Say good-bye, and close.
+        """
+        self._send(Bye("", reason))
+        self._part(Parting("", reason, True), orderly=True)
+
+    def _ask(self, request: Callable[[int], Open | Close]) -> Deferred[Any]:
+        if self._parting is not None:
+            return fail(_gone(self._parting))
+        self._request += 1
+        answer: Deferred[Any] = Deferred()
+        self._requests[self._request] = answer
+        answer.addTimeout(PATIENCE, self._clock, _unanswered)
+        answer.addBoth(self._forget, self._request)
+        self._send(request(self._request))
+        return answer
+
+    def _forget(self, result: Any, number: int) -> Any:
+        del self._requests[number]
+        return result
+
+    def _send(self, message: FromClient) -> None:
+        if self._parting is None:
+            self.connection.transport.write(said(message))
+
+    # What the server says.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes came: messages, or something else than a tunnelkit server.
+        """
+        self.heartbeat.heard()
+        self._first = self._first or data[:_KEPT]
+        try:
+            for frame in self._decoder.feed(data):
+                if self._parting is not None:
+                    return
+                self._frameReceived(frame)
+        except WireError as e:
+            self._broken(str(e))
+        except ServerUnproven as e:
+            self._part(Parting(codes.LOGIN, str(e), False))
+        except Refusal as e:
+            self._part(Parting(e.code, e.reason, e.retry))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The control channel is gone.
+        """
+        closed = reason.check(ConnectionDone) is not None
+        how = "closed the connection" if closed else reason.getErrorMessage()
+        self._part(Parting(codes.LOST, f"{self._server}: {how}", True))
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+
+    def _frameReceived(self, frame: Frame) -> None:
+        if not isinstance(frame, Message):
+            raise WireError(f"a {type(frame).__name__} frame on a control channel")
+        message = fromServer(frame)
+        self._log.debug("the server says {name}", name=message.name)
+        receive = self._receivers.get(type(message))
+        if receive is None:
+            raise WireError(f"{message.name} does not belong here")
+        receive(self, message)
+
+    def _helloReceived(self, hello: ServerHello) -> None:
+        if hello.version != VERSION:
+            raise Refusal(
+                codes.VERSION, f"{self._server} answers in version {hello.version}"
+            )
+        caller = self._caller
+        binding = self._binding(hello.binding)
+        self._bound = binding is not None
+        self._login = ClientLogin(
+            caller.token, caller.client, caller.instance, binding, caller.nonce
+        )
+        self._receivers = self._inChallenge
+        self._send(self._login.first())
+
+    def _binding(self, offered: str) -> bytes | None:
+        """
+        Say what the login is bound to.
+
+        @raise Refusal: to nothing, without the user's leave.
+        """
+        if offered == "endpoint" and self._shown is not None:
+            return bindingHash(self._shown.certificate)
+        if offered != "none":
+            raise WireError(f"a binding {offered[:40]!r} on this connection")
+        if self._shown is not None and not self._caller.verified:
+            raise Refusal(
+                codes.BINDING,
+                f"{self._server} does not bind the login to its certificate, as "
+                "something else ends its TLS: use --verify to trust that "
+                "certificate for its name",
+            )
+        return None
+
+    def _challengeReceived(self, challenge: Challenge) -> None:
+        self._receivers = self._inProof
+        self._send(self._login.answer(challenge))
+
+    def _welcomeReceived(self, welcome: Welcome) -> None:
+        self._login.check(welcome)
+        self._receivers = self._loggedIn
+        if self._deadline is not None:
+            self._deadline.cancel()
+        giveUpAfter(self.connection.transport, welcome.silence)
+        self.heartbeat.pace(welcome.heartbeat, welcome.silence)
+        self.heartbeat.start()
+        self._listener.loggedIn(welcome, self._bound)
+
+    def _refusedReceived(self, refused: Refused) -> None:
+        answer = self._requests.get(refused.id)
+        if answer is not None:
+            answer.errback(Refusal(refused.code, refused.reason, refused.retry))
+        elif not refused.id:
+            self._part(Parting(refused.code, refused.reason, refused.retry))
+
+    def _answerReceived(self, answer: Opened | Closed) -> None:
+        waiting = self._requests.get(answer.id)
+        if waiting is not None:
+            waiting.callback(answer)
+        elif isinstance(answer, Opened):
+            # Too late: nobody waits for it any more.
+            self._send(Close(0, answer.tunnel))
+        elif not answer.id:
+            self._listener.closed(answer)
+
+    def _wantReceived(self, want: Want) -> None:
+        self._listener.wanted(want.count)
+
+    def _certificatesReceived(self, certificates: Certificates) -> None:
+        self._listener.vouched(certificates.hashes)
+        self._send(Vouched(certificates.id))
+
+    def _drainReceived(self, drain: Drain) -> None:
+        self._listener.drained(drain)
+
+    def _pingReceived(self, ping: Ping) -> None:
+        self._send(Pong(ping.at))
+
+    def _pongReceived(self, pong: Pong) -> None:
+        self.heartbeat.answered(pong.at)
+
+    def _byeReceived(self, bye: Bye) -> None:
+        self._part(Parting(bye.code, bye.reason, bye.retry))
+
+    # How it ends.
+
+    def _broken(self, error: str) -> None:
+        if self._receivers is self._beforeHello:
+            reason = f"{self._server} is no tunnelkit server: it said {self._first!r}"
+        else:
+            reason = f"{self._server} broke the protocol: {error}"
+        self._part(Parting(codes.PROTOCOL, reason, False))
+
+    def _silent(self) -> None:
+        reason = f"nothing was heard from {self._server}"
+        self._part(Parting(codes.SILENT, reason, True))
+
+    def _ping(self, at: int) -> None:
+        self._send(Ping(at))
+
+    def _part(self, parting: Parting, orderly: bool = False) -> None:
+        if self._parting is not None:
+            return
+        self._parting = parting
+        self.heartbeat.stop()
+        for answer in [*self._requests.values()]:
+            answer.errback(_gone(parting))
+        if orderly:
+            self.connection.transport.loseConnection()
+            self._due(CLOSING, "")
+        else:
+            self.connection.transport.abortConnection()
+        self._listener.parted(parting)
+
+    def _due(self, seconds: float, reason: str) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = self._clock.callLater(seconds, self._late, reason)
+
+    def _late(self, reason: str) -> None:
+        self._part(Parting(codes.SILENT, reason, True))
+        self.connection.transport.abortConnection()
+
+    _beforeHello: ClassVar[_Receivers] = {
+        ServerHello: _helloReceived,
+        Refused: _refusedReceived,
+    }
+    _inChallenge: ClassVar[_Receivers] = {
+        Challenge: _challengeReceived,
+        Refused: _refusedReceived,
+    }
+    _inProof: ClassVar[_Receivers] = {
+        Welcome: _welcomeReceived,
+        Refused: _refusedReceived,
+    }
+    _loggedIn: ClassVar[_Receivers] = {
+        Opened: _answerReceived,
+        Closed: _answerReceived,
+        Refused: _refusedReceived,
+        Want: _wantReceived,
+        Certificates: _certificatesReceived,
+        Drain: _drainReceived,
+        Ping: _pingReceived,
+        Pong: _pongReceived,
+        Bye: _byeReceived,
+    }
+
+
+def _gone(parting: Parting) -> Refusal:
+    return Refusal(parting.code, parting.reason, retry=True)
+
+
+def _unanswered(result: Any, seconds: float) -> Any:
+    if isinstance(result, Failure):
+        raise Refusal(codes.SILENT, f"no answer in {seconds:.0f} seconds", retry=True)
+    return result

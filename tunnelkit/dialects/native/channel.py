@@ -1,0 +1,281 @@
+# -*- test-case-name: tests.dialects.native.test_channel -*-
+"""
+Channel: the server's end of a control channel: login, tunnels, heartbeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.control.heartbeat import INTERVAL, SILENCE
+from tunnelkit.control.login import LoginRefused, ServerLogin
+from tunnelkit.control.session import TUNNELS, Identity, Refusal, Session
+from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.native.house import PROGRAM, House
+from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
+from tunnelkit.relay.raw import Gauge
+from tunnelkit.wire import codes
+from tunnelkit.wire.certificate import bindingHash
+from tunnelkit.wire.codec import fromClient, said
+from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
+from tunnelkit.wire.messages import (
+    VERSION,
+    Bye,
+    Certificates,
+    ClientHello,
+    Close,
+    Closed,
+    FromServer,
+    Login,
+    Open,
+    Opened,
+    Ping,
+    Pong,
+    Proof,
+    Refused,
+    ServerHello,
+    Vouched,
+    Welcome,
+)
+
+CLOSING: Final = 5.0
+"""Seconds that a close may take before it becomes a reset."""
+VOUCHING: Final = 5.0
+"""Seconds that a client has to say that it knows the next certificate."""
+
+_Receivers: TypeAlias = Mapping[type, Callable[["ControlChannel", Any], None]]
+
+
+class ControlChannel(Holder):
+    """
+    A client's control channel.
+    """
+
+    _log = Logger()
+
+    def __init__(self, house: House, guest: Guest, hello: ClientHello) -> None:
+        self._house = house
+        self._guest = guest
+        self._hello = hello
+        self._decoder = FrameDecoder()
+        self._receivers: _Receivers = self._beforeLogin
+        self._session: Session | None = None
+        self._vouching: dict[int, Deferred[None]] = {}
+        self._vouched = 0
+        self._left = False
+
+    def held(self, connection: Connection) -> None:
+        """
+        Answer the client's hello.
+        """
+        super().held(connection)
+        transport = connection.transport
+        # A client that does not read what it asked for is not read from.
+        gauge = Gauge(transport.pauseProducing, transport.resumeProducing)
+        transport.registerProducer(gauge, True)
+        shown = self._guest.seen
+        binding = bindingHash(shown.certificate) if shown else None
+        house = self._house
+        self._login = ServerLogin(house.lookup, house.decoyKey, binding, house.nonce)
+        self._bound = binding is not None
+        self.send(ServerHello(VERSION, "endpoint" if self._bound else "none", PROGRAM))
+
+    # What the session says.
+
+    def send(self, message: FromServer) -> None:
+        """
+        Say something to the client.
+        """
+        if not self._left:
+            self.connection.transport.write(said(message))
+
+    def leave(self, code: str, reason: str, retry: bool) -> None:
+        """
+        Say good-bye, and close.
+        """
+        self.send(Bye(code, reason, retry))
+        self._close()
+
+    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
+        """
+        Tell the client which certificates its work connections may show from now on.
+
+        @param hashes: SHA-256 of each, hexadecimal.
+        @return: fires when the client has taken note, or has had its time.
+        """
+        self._vouched += 1
+        vouched: Deferred[None] = Deferred()
+        self._vouching[self._vouched] = vouched
+        vouched.addTimeout(VOUCHING, self._house.clock, lambda *_: None)
+        self.send(Certificates(self._vouched, hashes))
+        return vouched.addBoth(self._forget, self._vouched)
+
+    # What the client says.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes came: messages, or the client's mistake.
+        """
+        if self._session is not None:
+            self._session.heartbeat.heard()
+        try:
+            for frame in self._decoder.feed(data):
+                if self._left:
+                    return
+                self._frameReceived(frame)
+        except WireError as e:
+            self._refuse(codes.PROTOCOL, str(e))
+        except LoginRefused as e:
+            self._house.counts["logins_failed"] += 1
+            self._log.warn(
+                "login from {peer} failed: {cause}",
+                peer=self._guest.peer,
+                cause=e.cause,
+            )
+            self._refuse(e.code, e.reason, e.retry)
+        except Refusal as e:
+            self._refuse(e.code, e.reason, e.retry)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The control channel is gone, and its session with it.
+        """
+        self._left = True
+        self._guest.leave()
+        for vouched in [*self._vouching.values()]:
+            vouched.callback(None)
+        if self._session is not None:
+            how = "closed" if reason.check(ConnectionDone) else reason.getErrorMessage()
+            self._session.end(
+                codes.LOST, f"the client's control channel is gone: {how}"
+            )
+
+    def _frameReceived(self, frame: Frame) -> None:
+        if not isinstance(frame, Message):
+            raise WireError(f"a {type(frame).__name__} frame on a control channel")
+        message = fromClient(frame)
+        self._log.debug("{peer} says {name}", peer=self._guest.peer, name=message.name)
+        receive = self._receivers.get(type(message))
+        if receive is None:
+            raise WireError(f"{message.name} does not belong here")
+        receive(self, message)
+
+    def _loginReceived(self, login: Login) -> None:
+        self._receivers = self._inLogin
+        self.send(self._login.challenge(login))
+
+    def _proofReceived(self, proof: Proof) -> None:
+        final = self._login.prove(proof)
+        hello, login = self._hello, self._login
+        session = self._house.sessions.admit(
+            Identity(
+                user=login.user,
+                client=login.client,
+                instance=login.instance,
+                program=hello.program,
+                peer=self._guest.peer,
+                host=hello.host,
+                bound=self._bound,
+            ),
+            self,
+        )
+        self._session = session
+        self._house.counts["logins"] += 1
+        self._guest.leave()
+        self._receivers = self._loggedIn
+        giveUpAfter(self.connection.transport, SILENCE)
+        self.send(
+            Welcome(final, session.id, session.key.hex(), INTERVAL, SILENCE, TUNNELS)
+        )
+        session.heartbeat.start()
+
+    def _openReceived(self, request: Open) -> None:
+        assert self._session is not None, "not logged in"
+        opening = Deferred.fromCoroutine(
+            self._house.published.open(self._session, request)
+        )
+        opening.addCallback(lambda tunnel: self._opened(request, tunnel.address))
+        opening.addErrback(self._ebOpen, request)
+
+    def _opened(self, request: Open, address: str) -> None:
+        assert self._session is not None, "not logged in"
+        self.send(Opened(request.id, request.tunnel, address))
+        self._session.pool.fill()
+
+    def _ebOpen(self, failure: Failure, request: Open) -> None:
+        refusal = failure.value
+        if isinstance(refusal, Refusal):
+            refused = Refused(
+                refusal.code, refusal.reason, refusal.retry, id=request.id
+            )
+        else:
+            self._log.failure("a bug at opening {name}", failure, name=request.tunnel)
+            refused = Refused(
+                codes.INTERNAL, "the server has a bug: see its log", id=request.id
+            )
+        self.send(refused)
+
+    def _closeReceived(self, request: Close) -> None:
+        assert self._session is not None, "not logged in"
+        tunnel = self._session.tunnels.pop(request.tunnel, None)
+        if tunnel is None:
+            self.send(Refused(codes.NAME, "there is no such tunnel", id=request.id))
+            return
+        tunnel.withdraw()
+        self.send(Closed(request.tunnel, id=request.id))
+
+    def _vouchedReceived(self, message: Vouched) -> None:
+        vouched = self._vouching.get(message.id)
+        if vouched is not None:
+            vouched.callback(None)
+
+    def _forget(self, _: None, number: int) -> None:
+        del self._vouching[number]
+
+    def _pingReceived(self, ping: Ping) -> None:
+        self.send(Pong(ping.at))
+
+    def _pongReceived(self, pong: Pong) -> None:
+        assert self._session is not None, "not logged in"
+        self._session.heartbeat.answered(pong.at)
+
+    def _byeReceived(self, bye: Bye) -> None:
+        assert self._session is not None, "not logged in"
+        self._session.end(bye.code, "the client said good-bye")
+
+    def _refuse(self, code: str, reason: str, retry: bool = False) -> None:
+        """
+        End it for the client's fault, and say so.
+        """
+        if self._session is not None:
+            self._log.info(
+                "{peer} is cut off: {reason}", peer=self._guest.peer, reason=reason
+            )
+            self._session.end(code, reason, retry)
+            return
+        self.send(Refused(code, reason, retry))
+        self._close()
+
+    def _close(self) -> None:
+        if self._left:
+            return
+        self._left = True
+        self.connection.transport.unregisterProducer()
+        self._guest.close(self.connection)
+
+    _beforeLogin: ClassVar[_Receivers] = {Login: _loginReceived}
+    _inLogin: ClassVar[_Receivers] = {Proof: _proofReceived}
+    _loggedIn: ClassVar[_Receivers] = {
+        Open: _openReceived,
+        Close: _closeReceived,
+        Vouched: _vouchedReceived,
+        Ping: _pingReceived,
+        Pong: _pongReceived,
+        Bye: _byeReceived,
+    }

@@ -1,0 +1,3 @@
+"""
+Two connections joined into each other, and TLS under them.
+"""

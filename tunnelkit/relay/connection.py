@@ -1,0 +1,183 @@
+# -*- test-case-name: tests.relay.test_connection -*-
+"""
+Connection: a Twisted transport whose bytes go to whoever holds it at the moment.
+
+A connection on the server's port is looked at first, then put under TLS, then
+logged in or lent to the relay.  Each of these holds it for a while and hands it on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any, Final
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IHandshakeListener,
+    IPushProducer,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import Attribute, implementer
+
+from tunnelkit.wire.address import HostPort, unmapped
+
+_KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in (
+        ("TCP_KEEPIDLE", 30),
+        ("TCP_KEEPINTVL", 10),
+        ("TCP_KEEPCNT", 3),
+    )
+    if hasattr(socket, name)
+}
+"""When the kernel asks whether a silent peer is there: after so many seconds, so many
+seconds apart, so often."""
+
+
+class IRelayTransport(ITCPTransport, IConsumer, IPushProducer):
+    """
+    What every transport under tunnelkit can do.
+    """
+
+    bufferSize: int = Attribute("how much is read at once, and may wait to be written")
+
+
+class Holder:
+    """
+    Who holds a connection at the moment.
+
+    @ivar connection: the connection.
+    """
+
+    connection: Connection
+
+    def held(self, connection: Connection) -> None:
+        """
+        The connection is this holder's now.
+        """
+        self.connection = connection
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes came.
+        """
+
+    def handshakeCompleted(self) -> None:
+        """
+        The TLS of the transport is up.
+        """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is gone.
+        """
+
+
+@implementer(IHandshakeListener)
+class Connection(Protocol):
+    """
+    A connection that is handed from holder to holder.
+
+    @ivar first: the peer's first bytes, where something kept them.
+    """
+
+    transport: IRelayTransport
+    first: bytes = b""
+
+    def __init__(self, holder: Holder) -> None:
+        self._holder = holder
+
+    def hold(self, holder: Holder) -> None:
+        """
+        Give everything that comes from now on to C{holder}.
+        """
+        self._holder = holder
+        holder.held(self)
+
+    def connectionMade(self) -> None:
+        """
+        The transport is there: tell the first holder.
+        """
+        tuned(self.transport)
+        self._holder.held(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass bytes on.
+        """
+        self._holder.dataReceived(data)
+
+    def handshakeCompleted(self) -> None:
+        """
+        Pass that on.
+        """
+        self._holder.handshakeCompleted()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """
+        Pass the end on.
+        """
+        self._holder.connectionLost(reason)
+
+
+def socketOf(transport: Any) -> socket.socket | None:
+    """
+    Give the socket under a transport, TLS or not, or None where it has none.
+    """
+    while hasattr(transport, "transport"):
+        transport = transport.transport
+    handle = transport.getHandle() if hasattr(transport, "getHandle") else None
+    return handle if isinstance(handle, socket.socket) else None
+
+
+def tuned(transport: ITransport) -> None:
+    """
+    Let small writes go at once, and have the kernel ask whether a silent peer is
+    still there.
+    """
+    handle = socketOf(transport)
+    if handle is None or handle.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with contextlib.suppress(OSError):
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in _KEEPALIVE.items():
+            handle.setsockopt(socket.IPPROTO_TCP, option, seconds)
+
+
+def giveUpAfter(transport: ITransport, seconds: float) -> None:
+    """
+    Have the kernel give a connection up when what was sent is not acknowledged for
+    so long.  Never for work connections: a paused reader is not a dead peer.
+    """
+    handle = socketOf(transport)
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if handle is not None and option is not None:
+        with contextlib.suppress(OSError):
+            handle.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
+
+
+def named(address: IAddress | None, otherwise: str = "a UNIX socket") -> str:
+    """
+    Give an address as text: C{HOST:PORT} where it has those, else its path, else
+    C{otherwise}.
+    """
+    host = getattr(address, "host", None)
+    if isinstance(host, str):
+        return str(HostPort(unmapped(host), getattr(address, "port", 0)))
+    path = getattr(address, "name", None)
+    if isinstance(path, bytes) and path:
+        return "unix:" + path.decode(errors="replace")
+    return otherwise
+
+
+def peerOf(transport: ITransport) -> str:
+    """
+    Say who is at the other side of a transport.
+    """
+    return named(transport.getPeer())

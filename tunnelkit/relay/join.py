@@ -1,0 +1,176 @@
+# -*- test-case-name: tests.relay.test_join -*-
+"""
+Join: two ends relayed into each other, by Twisted's producers and consumers.
+
+What comes from one end is written to the other.  Backpressure is not reading: while
+one end is blocked the other is not read from.  Each direction ends by itself; the
+join is over when both have, and the kernel has every byte, or when one end failed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IJoin, Outcome
+from tunnelkit.relay.stream import Attachable, Stream
+from tunnelkit.wire.codes import ResetCode
+
+IDLE: Final = 300.0
+"""Seconds that a half-open stream, or last bytes unread, may show no life."""
+
+
+class _Side:
+    """
+    One end of a join: hears what happens there, and does the other end's part.
+
+    @ivar count: bytes that came from here.
+    @ivar over: whether this end's own direction has ended.
+    @ivar settled: whether all that was written to this end is with the kernel.
+    @ivar full: whether this end takes no more for now.
+    """
+
+    __slots__ = ("_join", "count", "far", "full", "over", "settled", "stream")
+
+    stream: Stream
+    far: _Side
+
+    def __init__(self, join: PortableJoin) -> None:
+        self._join = join
+        self.count = 0
+        self.over = False
+        self.settled = False
+        self.full = False
+
+    def received(self, data: bytes) -> None:
+        self.count += len(data)
+        self.far.stream.write(data)
+
+    def finished(self) -> None:
+        self.over = True
+        far = self.far
+        # The last to end says so by its release: a work connection then needs one
+        # frame, not two.
+        far.settled = far.over and not far.stream.delivers
+        if not self._join.settle():
+            far.stream.finish()
+            far.settled = not far.stream.delivers
+
+    def delivered(self) -> None:
+        self.settled = True
+        self._join.settle()
+
+    def failed(self, code: ResetCode, reason: str) -> None:
+        self._join.abort(code, reason)
+
+    def blocked(self) -> None:
+        self.full = True
+        if self._join.running:
+            self.far.stream.pauseReading()
+
+    def ready(self) -> None:
+        self.full = False
+        if self._join.running:
+            self.far.stream.resumeReading()
+
+
+@implementer(IJoin)
+class PortableJoin:
+    """
+    The portable relay's join.
+
+    @ivar running: whether both ends are there.
+    """
+
+    def __init__(self, clock: IReactorTime, idle: float = IDLE) -> None:
+        self.ended: Deferred[Outcome] = Deferred()
+        self._clock = clock
+        self._idle = idle
+        self.running = False
+        self._over = False
+        self._watch: IDelayedCall | None = None
+        self._life = (0, 0, 0, 0)
+        self.one = _Side(self)
+        self.other = _Side(self)
+        self.one.far, self.other.far = self.other, self.one
+
+    @property
+    def forth(self) -> int:
+        """
+        Bytes that went from the first end to the second.
+        """
+        return self.one.count
+
+    @property
+    def back(self) -> int:
+        """
+        Bytes that went from the second end to the first.
+        """
+        return self.other.count
+
+    def start(self, one: Attachable, other: Attachable, opening: bytes) -> None:
+        """
+        Begin to relay.
+        """
+        self.one.stream = one.attach(self.one)
+        self.other.stream = other.attach(self.other)
+        self.running = True
+        if opening:
+            self.other.stream.announce(opening)
+        for side in (self.one, self.other):
+            if not side.far.full:
+                side.stream.resumeReading()
+
+    def abort(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset both ends' streams; nothing happens where the join has ended.
+        """
+        if self._over:
+            return
+        for side in (self.one, self.other):
+            side.stream.reset(code, reason)
+        self._end(Outcome(code, reason))
+
+    def settle(self) -> bool:
+        """
+        End the join if both directions have ended and all is delivered.
+
+        @return: whether the join is over.
+        """
+        if self._over:
+            return True
+        one, other = self.one, self.other
+        if one.over and other.over and one.settled and other.settled:
+            self._end(Outcome())
+        elif self._watch is None:
+            self._life = self._signs()
+            self._watch = self._clock.callLater(self._idle, self._look)
+        return self._over
+
+    def _end(self, outcome: Outcome) -> None:
+        self._over = True
+        if self._watch is not None and self._watch.active():
+            self._watch.cancel()
+        self.one.stream.release()
+        self.other.stream.release()
+        self.ended.callback(outcome)
+
+    def _signs(self) -> tuple[int, int, int, int]:
+        one, other = self.one, self.other
+        return one.count, other.count, one.stream.unsent(), other.stream.unsent()
+
+    def _look(self) -> None:
+        """
+        Cut a half-open stream that showed no life since the last look.
+        """
+        signs = self._signs()
+        if signs == self._life:
+            self.abort(
+                ResetCode.IDLE, f"half-open and idle for {self._idle:.0f} seconds"
+            )
+            return
+        self._life = signs
+        self._watch = self._clock.callLater(self._idle, self._look)

@@ -1,0 +1,227 @@
+# -*- test-case-name: tests.relay.test_portable -*-
+"""
+Portable: the relay over Twisted's own transports, for every reactor and system.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+)
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TCPTimedOutError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocol,
+    IReactorTCP,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, ServerFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Undialled
+from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.join import IDLE, PortableJoin
+from tunnelkit.relay.raw import RawEnd
+from tunnelkit.relay.secure import ClientTLS, ServerTLS
+from tunnelkit.relay.stream import Attachable
+from tunnelkit.relay.work import WorkEnd
+from tunnelkit.wire.address import HostPort, LocalAddress, SocketPath
+from tunnelkit.wire.codes import ResetCode
+
+BACKLOG: Final = 4096
+"""Visitors that may wait to be accepted; with Twisted's 50, a thousand at once
+waited for 14 s."""
+
+_KEPT: Final = 256
+"""How much of what a server that is not TLS says is kept, in bytes."""
+
+
+class IPortableReactor(IReactorTCP, IReactorTime):
+    """
+    What the portable relay needs of a reactor.
+    """
+
+
+@implementer(IRelay)
+class PortableRelay:
+    """
+    Moves bytes by Twisted's producers and consumers.
+    """
+
+    def __init__(self, reactor: IPortableReactor, idle: float = IDLE) -> None:
+        self._reactor = reactor
+        self._idle = idle
+
+    def listen(
+        self, address: HostPort, arrived: Callable[[IEnd], None]
+    ) -> IListeningPort:
+        """
+        Accept visitors.
+
+        @param address: with an empty host, all interfaces of IPv4 and IPv6.
+        """
+        factory = _Visitors(arrived)
+        return self._reactor.listenTCP(
+            address.port, factory, BACKLOG, address.host or everywhere()
+        )
+
+    def dial(self, address: LocalAddress, timeout: float) -> Deferred[IEnd]:
+        """
+        Connect to a local service.
+        """
+        endpoint = endpointOf(self._reactor, address, timeout)
+        dialled = cast("Deferred[IEnd]", endpoint.connect(Factory.forProtocol(RawEnd)))
+        # An endpoint times out each address by itself; this is for all of them.
+        dialled.addTimeout(timeout, self._reactor)
+        dialled.addErrback(_undialled, address, timeout)
+        return dialled
+
+    def secure(
+        self,
+        connection: Connection,
+        rest: bytes,
+        side: ClientTLS | ServerTLS,
+        protocol: IProtocol,
+    ) -> None:
+        """
+        Put a plain connection under TLS 1.3.
+        """
+        client = isinstance(side, ClientTLS)
+        factory = TLSMemoryBIOFactory(side, client, One(protocol), self._reactor)
+        tls = factory.buildProtocol(connection.transport.getPeer())
+        connection.hold(_Secured(tls))
+        tls.makeConnection(connection.transport)
+        if rest:
+            connection.dataReceived(rest)
+
+    def borrow(
+        self, connection: Connection, rest: bytes, owner: IWorkOwner, client: bool
+    ) -> IWorkEnd:
+        """
+        Take over an authenticated work connection.
+        """
+        work = WorkEnd(connection, owner, client, self._reactor, self._idle)
+        if rest:
+            work.dataReceived(rest)
+        return work
+
+    def join(self, one: IEnd, other: IEnd, opening: bytes) -> IJoin:
+        """
+        Relay two ends into each other.
+        """
+        join = PortableJoin(self._reactor, self._idle)
+        join.start(cast(Attachable, one), cast(Attachable, other), opening)
+        return join
+
+
+class _Visitors(ServerFactory):
+    """
+    Makes an end of each connection that is accepted.
+    """
+
+    noisy = False
+
+    def __init__(self, arrived: Callable[[IEnd], None]) -> None:
+        self._arrived = arrived
+
+    def buildProtocol(self, address: IAddress | None) -> RawEnd:
+        return RawEnd(self._arrived)
+
+
+class One(Factory):
+    """
+    Makes the one protocol that it was given, and no noise.
+    """
+
+    noisy = False
+
+    def __init__(self, only: IProtocol) -> None:
+        self._only = only
+
+    def buildProtocol(self, address: IAddress | None) -> IProtocol:  # type: ignore[override]
+        return self._only
+
+
+class _Secured(Holder):
+    """
+    Gives what comes to TLS, and keeps what the peer says first: OpenSSL swallows it
+    where it is not TLS.
+    """
+
+    def __init__(self, tls: TLSMemoryBIOProtocol) -> None:
+        self._tls = tls
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.connection.first:
+            self.connection.first = data[:_KEPT]
+        self._tls.dataReceived(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._tls.connectionLost(reason)
+
+
+def _undialled(failure: Failure, address: LocalAddress, timeout: float) -> Failure:
+    if failure.check(TimeoutError, TCPTimedOutError):
+        code, why = ResetCode.TIMEOUT, f"did not answer within {timeout:.0f} seconds"
+    elif failure.check(ConnectionRefusedError):
+        code, why = ResetCode.REFUSED, "refused the connection"
+    elif failure.check(DNSLookupError):
+        code, why = ResetCode.UNREACHABLE, "has a name that is not known"
+    elif failure.check(ConnectError, OSError):
+        why = f"cannot be reached: {failure.getErrorMessage()}"
+        code = ResetCode.UNREACHABLE
+    else:
+        return failure
+    return Failure(Undialled(code, f"the local service {address} {why}"))
+
+
+def endpointOf(
+    reactor: IPortableReactor, address: LocalAddress, timeout: float
+) -> IStreamClientEndpoint:
+    """
+    Give the endpoint that connects to an address.
+
+    @param timeout: seconds that each address of a name has.
+    """
+    if isinstance(address, SocketPath):
+        return UNIXClientEndpoint(reactor, address.path, timeout)
+    try:
+        version = ip_address(address.host.partition("%")[0]).version
+    except ValueError:
+        host = address.host.encode("idna")
+        return HostnameEndpoint(reactor, host, address.port, timeout)
+    # A literal address needs no resolver, which costs as much as the rest.
+    endpoint = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
+    return endpoint(reactor, address.host, address.port, timeout)
+
+
+def everywhere() -> str:
+    """
+    Give the address of all interfaces: that of IPv6, which takes IPv4 as well, or
+    that of IPv4 where there is no IPv6.
+    """
+    try:
+        with socket.socket(socket.AF_INET6) as trial:
+            trial.bind(("::1", 0))
+    except OSError:
+        return "0.0.0.0"
+    return "::"

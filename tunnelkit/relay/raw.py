@@ -1,0 +1,221 @@
+# -*- test-case-name: tests.relay.test_raw -*-
+"""
+Raw: the connection of a visitor or of a local service, as an end of a join.
+
+While its stream runs it has SO_LINGER 0, so that whatever kills this process shows
+as a reset and never as a clean end; it loses that when the stream has ended well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IEnd
+from tunnelkit.relay.connection import IRelayTransport, named, socketOf, tuned
+from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.wire.codes import ResetCode
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # pragma: no cover - not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+BUFFER: Final = 16384
+"""How much is read at once, and how much may wait to be written, in bytes: a
+connection that never reads costs little more than this."""
+
+_RESETTING: Final = struct.pack("ii", 1, 0)
+_LINGERING: Final = struct.pack("ii", 0, 0)
+
+
+@implementer(IPushProducer)
+class Gauge:
+    """
+    Tells a listener when a transport's write buffer is full and when it is empty.
+    It stops nothing: a transport registered as producer would be closed by its
+    consumer's end.
+    """
+
+    __slots__ = ("pauseProducing", "resumeProducing")
+
+    def __init__(self, blocked: Callable[[], None], ready: Callable[[], None]) -> None:
+        self.pauseProducing = blocked
+        self.resumeProducing = ready
+
+    def stopProducing(self) -> None:
+        """
+        The transport is lost, which its protocol hears by itself.
+        """
+
+
+@implementer(IEnd, IHalfCloseableProtocol)
+class RawEnd(Protocol):
+    """
+    A visitor's or a local service's connection.  Nothing is read before the join.
+
+    @ivar peer: who is at the other side.
+    @ivar local: the address that they came to.
+    """
+
+    transport: IRelayTransport
+    delivers: Final = True
+    peer: str = "nobody"
+    local: str = ""
+
+    def __init__(self, arrived: Callable[[RawEnd], None] | None = None) -> None:
+        self._arrived = arrived
+        self._receiver: Receiver | None = None
+        self._gone: tuple[ResetCode, str] | None = None
+        self._read = False
+
+    def connectionMade(self) -> None:
+        """
+        Make the socket behave, and say that the end is there.
+        """
+        self.transport.pauseProducing()
+        self.transport.bufferSize = BUFFER
+        self._linger(_RESETTING)
+        tuned(self.transport)
+        self.peer = named(self.transport.getPeer())
+        self.local = named(self.transport.getHost())
+        if self._arrived is not None:
+            self._arrived(self)
+
+    def attach(self, receiver: Receiver) -> Stream:
+        """
+        Tell C{receiver} what happens here from now on.
+        """
+        self._receiver = receiver
+        if self._gone is None:
+            self.transport.registerProducer(
+                Gauge(receiver.blocked, receiver.ready), True
+            )
+        return self
+
+    def abort(self) -> None:
+        """
+        Reset the connection.
+        """
+        if self._gone is None:
+            self.transport.unregisterProducer()
+            self.transport.abortConnection()
+
+    # What comes from outside.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes came.
+        """
+        if self._receiver is not None:
+            self._receiver.received(data)
+
+    def readConnectionLost(self) -> None:
+        """
+        The other side ended its direction.
+        """
+        self._read = True
+        if self._receiver is not None:
+            self._receiver.finished()
+
+    def writeConnectionLost(self) -> None:
+        """
+        The kernel has all that was written and the end behind it.
+        """
+        if self._receiver is not None:
+            self._receiver.delivered()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """
+        The connection is gone.
+        """
+        self._gone = ResetCode.PEER, f"{self.peer} reset the connection"
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.failed(*self._gone)
+
+    # What the join does.
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Write bytes before the stream's own.
+        """
+        self.write(opening)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        self.transport.write(data)
+
+    def finish(self) -> None:
+        """
+        End this direction.
+        """
+        if self._gone is None:
+            # With a paused producer registered the end would never be sent.
+            self.transport.unregisterProducer()
+            self.transport.loseWriteConnection()
+
+    def reset(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self._receiver = None
+        self.abort()
+
+    def release(self) -> None:
+        """
+        Close a connection both directions of which have ended.
+        """
+        if self._receiver is None:
+            return
+        self._receiver = None
+        self._linger(_LINGERING)
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def pauseReading(self) -> None:
+        """
+        Take no more bytes.
+        """
+        self.transport.pauseProducing()
+
+    def resumeReading(self) -> None:
+        """
+        Take bytes; an end that was lost while nobody listened says so now.
+        """
+        if self._gone is None:
+            # To read on behind an end would only bring the same end again.
+            if not self._read:
+                self.transport.resumeProducing()
+        elif self._receiver is not None:
+            receiver, self._receiver = self._receiver, None
+            receiver.failed(*self._gone)
+
+    def unsent(self) -> int:
+        """
+        Bytes that the kernel holds for the other side.
+        """
+        handle = socketOf(self.transport)
+        if handle is None or fcntl is None:
+            return 0
+        with contextlib.suppress(OSError, ValueError):
+            answer = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
+            return int.from_bytes(answer, "little")
+        return 0
+
+    def _linger(self, how: bytes) -> None:
+        handle = socketOf(self.transport)
+        if handle is not None:
+            with contextlib.suppress(OSError):
+                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)

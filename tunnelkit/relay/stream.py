@@ -1,0 +1,113 @@
+"""
+Stream: what the two ends of a portable join are to the join, and it to them.
+
+Each end gives the join one L{Stream} to write to, and tells what comes from outside
+to one L{Receiver}.  The join in the middle knows neither sockets nor frames.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tunnelkit.wire.codes import ResetCode
+
+
+class Receiver(Protocol):
+    """
+    Who hears what happens at one end.
+    """
+
+    def received(self, data: bytes) -> None:
+        """
+        Bytes came.
+        """
+
+    def finished(self) -> None:
+        """
+        No more bytes will come: the other side ended its direction well.
+        """
+
+    def delivered(self) -> None:
+        """
+        After L{Stream.finish}: the kernel has every byte and the end behind them.
+        """
+
+    def failed(self, code: ResetCode, reason: str) -> None:
+        """
+        The other side was reset or lost.
+        """
+
+    def blocked(self) -> None:
+        """
+        No more should be written before L{ready}.
+        """
+
+    def ready(self) -> None:
+        """
+        Writing may go on.
+        """
+
+
+class Stream(Protocol):
+    """
+    One end, as the join sees it.  Nothing here raises, and everything may be said
+    after the end is gone.
+    """
+
+    @property
+    def delivers(self) -> bool:
+        """
+        Whether L{Receiver.delivered} follows L{finish}; if not, that is at once.
+        """
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Write bytes as they are, before the stream's own.
+        """
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes of the stream.
+        """
+
+    def finish(self) -> None:
+        """
+        End this direction; the other may go on.
+        """
+
+    def reset(self, code: ResetCode, reason: str) -> None:
+        """
+        Fail the stream towards the other side.
+        """
+
+    def release(self) -> None:
+        """
+        The join is over: close the end, or make it ready for the next stream.
+        """
+
+    def pauseReading(self) -> None:
+        """
+        Take no more bytes from the other side.
+        """
+
+    def resumeReading(self) -> None:
+        """
+        Take bytes from the other side.
+        """
+
+    def unsent(self) -> int:
+        """
+        How many bytes the kernel still holds for the other side, as far as it can
+        be known: that it changes is a sign of life.
+        """
+
+
+class Attachable(Protocol):
+    """
+    An end that a portable join can hold.
+    """
+
+    def attach(self, receiver: Receiver) -> Stream:
+        """
+        Tell C{receiver} what happens at this end, and give what to write to.
+        """

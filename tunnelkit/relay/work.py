@@ -1,0 +1,266 @@
+# -*- test-case-name: tests.relay.test_work -*-
+"""
+Work: a work connection as an end of one join after the other.
+
+The rules of docs/protocol.rst, section Work connections, are here and in
+L{tunnelkit.relay.workstream}: this module has the connection, that one the stream
+which it carries at the moment.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.relay.connection import Connection, Holder, IRelayTransport, peerOf
+from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.raw import BUFFER, Gauge
+from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.workstream import WorkStream
+from tunnelkit.wire.codec import fromServer
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.frames import (
+    Data,
+    Done,
+    End,
+    Frame,
+    FrameDecoder,
+    Message,
+    Reset,
+    WireError,
+    encode,
+)
+from tunnelkit.wire.messages import Start
+
+CLOSING: Final = 10.0
+"""Seconds that a close may take before it becomes a reset."""
+
+_U32: Final = 1 << 32
+
+
+@implementer(IWorkEnd)
+class WorkEnd(Holder):
+    """
+    A work connection, framed, over any Twisted transport.
+
+    @ivar peer: who is at the other side.
+    @ivar local: the address that this side has.
+    """
+
+    _log = Logger()
+    local: str = ""
+
+    def __init__(
+        self,
+        connection: Connection,
+        owner: IWorkOwner,
+        client: bool,
+        clock: IReactorTime,
+        idle: float = IDLE,
+    ) -> None:
+        self.transport: IRelayTransport = connection.transport
+        self.peer = peerOf(connection.transport)
+        self.client = client
+        self.blocked = False
+        self._owner = owner
+        self._clock = clock
+        self._idle = idle
+        self._decoder = FrameDecoder()
+        self._stream: WorkStream | None = None
+        self._number = 0
+        self._gone = ""
+        self._deadline: IDelayedCall | None = None
+        self.transport.bufferSize = BUFFER
+        self.transport.registerProducer(Gauge(self._block, self._unblock), True)
+        connection.hold(self)
+
+    # What the owner asks.
+
+    def begin(self) -> int:
+        """
+        Count one stream further; the server's call, before it joins.
+        """
+        self._number = self._number % (_U32 - 1) + 1
+        self._stream = WorkStream(self, self._number)
+        return self._number
+
+    def refuse(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the stream that was started, in place of joining it.
+        """
+        if self._stream is not None:
+            self._stream.reset(code, reason)
+            self._stream.release()
+
+    def close(self) -> None:
+        """
+        Close the connection, with a deadline; it is reported lost.
+        """
+        if not self._gone:
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            self._due(CLOSING, "it did not close in time")
+
+    def abort(self) -> None:
+        """
+        Reset the connection.
+        """
+        self._abort("aborted here")
+
+    def attach(self, receiver: Receiver) -> Stream:
+        """
+        Give a join the stream that was begun or started.
+        """
+        stream = self._stream
+        assert stream is not None, "joined without a stream"
+        stream.attach(receiver)
+        return stream
+
+    # What its stream asks.
+
+    def write(self, frames: bytes) -> None:
+        """
+        Send frames.
+        """
+        if not self._gone:
+            self.transport.write(frames)
+
+    def pause(self) -> None:
+        """
+        Take no more bytes from the peer.
+        """
+        if not self._gone:
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """
+        Take bytes from the peer.
+        """
+        if not self._gone:
+            self.transport.resumeProducing()
+
+    def settle(self, stream: WorkStream) -> None:
+        """
+        The join has let go of a stream: it is over when both sides are through.
+        """
+        if self._gone or stream is not self._stream:
+            return
+        if self.client and stream.ended:
+            self.write(encode(Done(stream.number)))
+            self._over()
+        elif self._deadline is None:
+            self._due(self._idle, f"stream {stream.number} was not done in time")
+            self.resume()
+
+    def _over(self) -> None:
+        self._stream = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.resume()
+        self._owner.idle(self)
+
+    # What the transport says.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes of the peer's came: frames, or its mistake.
+        """
+        try:
+            for frame in self._decoder.feed(data):
+                self._frameReceived(frame)
+                if self._gone:
+                    return
+        except WireError as e:
+            self._log.info("work connection of {peer}: {e}", peer=self.peer, e=str(e))
+            self._abort(f"{self.peer} broke the protocol: {e}")
+        except Exception:
+            self._log.failure("a bug at the work connection of {peer}", peer=self.peer)
+            self._abort("a bug")
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is gone.
+        """
+        ended = reason.check(ConnectionDone) is not None
+        self._end("closed" if ended else reason.getErrorMessage())
+
+    def _abort(self, reason: str) -> None:
+        if not self._gone:
+            self.transport.unregisterProducer()
+            self.transport.abortConnection()
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        if self._gone:
+            return
+        self._gone = reason
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        # The stream stays: a join that comes too late hears from it.
+        if self._stream is not None:
+            self._stream.lost(f"the work connection was lost: {reason}")
+        self._owner.lost(self, reason)
+
+    def _due(self, seconds: float, reason: str) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._clock.callLater(seconds, self._abort, reason)
+
+    def _block(self) -> None:
+        self.blocked = True
+        if self._stream is not None:
+            self._stream.blocked()
+
+    def _unblock(self) -> None:
+        self.blocked = False
+        if self._stream is not None:
+            self._stream.ready()
+
+    # What the peer says.
+
+    def _frameReceived(self, frame: Frame) -> None:
+        stream = self._stream
+        match frame:
+            case Data() | End():
+                if stream is None:
+                    raise WireError("stream bytes on an idle work connection")
+                stream.frameReceived(frame)
+            case Reset():
+                # One that crossed the end of its stream is late, not wrong.
+                if stream is not None and stream.number == frame.stream:
+                    stream.frameReceived(frame)
+            case Done():
+                self._doneReceived(frame)
+            case Message():
+                self._messageReceived(frame)
+            case _:
+                raise WireError("a DATAGRAM where a stream was expected")
+
+    def _doneReceived(self, frame: Done) -> None:
+        if self.client:
+            raise WireError("DONE from the server")
+        if self._stream is not None and self._stream.number == frame.stream:
+            self._stream.doneReceived()
+            self._over()
+
+    def _messageReceived(self, frame: Message) -> None:
+        if not self.client:
+            raise WireError("a message on a work connection")
+        start = fromServer(frame)
+        if not isinstance(start, Start):
+            raise WireError(f"a {start.name} message on a work connection")
+        if self._stream is not None:
+            raise WireError("a stream was started before the last one was done")
+        if not 0 < start.stream < _U32:
+            raise WireError(f"{start.stream} is no stream number")
+        self._stream = WorkStream(self, start.stream)
+        # The local service is dialled first: nothing is gathered meanwhile.
+        self.pause()
+        self._owner.started(self, start)

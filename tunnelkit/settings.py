@@ -1,0 +1,71 @@
+"""
+Settings: what a server and a client are told to do, checked and complete.
+
+C{commands/} makes these from flags, files and the environment; a program that
+embeds tunnelkit makes them by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.ports import PortSet
+from tunnelkit.wire.token import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """
+    @ivar ports: where clients connect: strports descriptions.
+    @ivar state: the state folder.
+    @ivar certificate: a PEM file to show in place of the state folder's own.
+    @ivar key: the PEM file of its key.
+    @ivar bind: the address of public ports; empty for all interfaces.
+    @ivar allowed: the public ports that clients may ask for.
+    @ivar hostname: the host in public addresses; empty for the one that the client
+        dialled.
+    @ivar insecure: whether plain TCP is accepted beside TLS.
+    @ivar behindTLS: whether something in front of the server ends the TLS.
+    @ivar token: the token of the user C{default} in place of the one in the state
+        folder.
+    @ivar admin: where the admin rooms are: a strports description, or None.
+    @ivar grace: how long streams may go on when the server stops, in seconds.
+    """
+
+    ports: tuple[str, ...]
+    state: Path
+    certificate: Path | None = None
+    key: Path | None = None
+    bind: str = ""
+    allowed: PortSet
+    hostname: str = ""
+    insecure: bool = False
+    behindTLS: bool = False
+    token: Token | None = None
+    admin: str | None = None
+    grace: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """
+    @ivar server: the server's address, or a client endpoint description.
+    @ivar name: this client's name.
+    @ivar fingerprint: SHA-256 of the DER of the one certificate that is accepted;
+        None for any.
+    @ivar verify: whether the certificate must verify for the server's name.
+    @ivar insecure: whether plain TCP is spoken.
+    @ivar grace: how long streams may go on when the client stops, in seconds.
+    """
+
+    server: HostPort | str
+    token: Token
+    name: str
+    tunnels: tuple[TunnelSpec, ...]
+    fingerprint: bytes | None = None
+    verify: bool = False
+    insecure: bool = False
+    grace: float = 10.0

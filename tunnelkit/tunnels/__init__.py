@@ -1,0 +1,3 @@
+"""
+What is published: one module a kind and side.
+"""

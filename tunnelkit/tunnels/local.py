@@ -1,0 +1,130 @@
+# -*- test-case-name: tests.tunnels.test_local -*-
+"""
+Local: a TCP service on the client's side, dialled for each visitor.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.interfaces import (
+    IEnd,
+    IJoin,
+    IRelay,
+    IWorkEnd,
+    Outcome,
+    Undialled,
+)
+from tunnelkit.tunnels.bursts import Bursts
+from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.address import HostPort, parseHostPort
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.messages import Start
+from tunnelkit.wire.proxy import proxyHeader
+
+DIALLING: Final = 10.0
+"""Seconds that a local service has to accept a connection."""
+
+
+class LocalTCP:
+    """
+    A local service, and the visitors that are with it.
+
+    @ivar spec: what the user said of it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, spec: TunnelSpec, relay: IRelay, clock: IReactorTime) -> None:
+        self.spec = spec
+        self._relay = relay
+        self._joins: set[IJoin] = set()
+        self._dialling = 0
+        self._bursts = Bursts(self._say, clock)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are with the service, or on their way.
+        """
+        return len(self._joins) + self._dialling
+
+    def started(self, work: IWorkEnd, start: Start) -> None:
+        """
+        A visitor came: dial the service, and join the two.
+        """
+        self._dialling += 1
+        dialled = self._relay.dial(self.spec.local, DIALLING)
+        dialled.addBoth(self._dialled)
+        dialled.addCallbacks(
+            self._join, self._ebDial, callbackArgs=(work, start), errbackArgs=(work,)
+        )
+        dialled.addErrback(self._bug, work)
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way.
+        """
+        for join in [*self._joins]:
+            join.abort(ResetCode.STOPPING, reason)
+
+    def _dialled(self, result: IEnd | Failure) -> IEnd | Failure:
+        self._dialling -= 1
+        return result
+
+    def _join(self, service: IEnd, work: IWorkEnd, start: Start) -> None:
+        join = self._relay.join(work, service, self._opening(start))
+        self._joins.add(join)
+        join.ended.addCallback(self._ended, join, start)
+
+    def _opening(self, start: Start) -> bytes:
+        """
+        Make the PROXY header that tells the service who the visitor is.
+        """
+        if not self.spec.proxy:
+            return b""
+        return proxyHeader(
+            self.spec.proxy, _hostPort(start.visitor), _hostPort(start.address)
+        )
+
+    def _ended(self, outcome: Outcome, join: IJoin, start: Start) -> None:
+        self._joins.discard(join)
+        if outcome.code is not ResetCode.ENDED:
+            self._log.debug(
+                "stream of {visitor} at {name}: {reason}",
+                visitor=start.visitor,
+                name=self.spec.name,
+                reason=outcome.reason,
+            )
+
+    def _ebDial(self, failure: Failure, work: IWorkEnd) -> None:
+        failure.trap(Undialled)
+        undialled = failure.value
+        assert isinstance(undialled, Undialled), "trapped"
+        work.refuse(undialled.code, undialled.reason)
+        self._bursts.note(undialled.reason)
+
+    def _bug(self, failure: Failure, work: IWorkEnd) -> None:
+        self._log.failure("a bug at {name}", failure, name=self.spec.name)
+        work.refuse(ResetCode.INTERNAL, "the client has a bug: see its log")
+
+    def _say(self, sentence: str) -> None:
+        self._log.warn(
+            "visitors of {name} are reset: {sentence}",
+            name=self.spec.name,
+            sentence=sentence,
+        )
+
+
+def _hostPort(text: str) -> HostPort | None:
+    """
+    Read an address that the server gave; one of another kind is none.
+    """
+    try:
+        return parseHostPort(text)
+    except ValueError:
+        return None

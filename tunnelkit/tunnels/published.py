@@ -1,0 +1,233 @@
+# -*- test-case-name: tests.tunnels.test_published -*-
+"""
+Published: the tunnels of all sessions, and who gets a port that two ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from tunnelkit.control.leases import Contested, Denied, Leases
+from tunnelkit.control.session import TUNNELS, Refusal, Session
+from tunnelkit.interfaces import IRelay, Lease, TunnelStatus
+from tunnelkit.tunnels.tcp import PublicTCP
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import (
+    DISPLACED,
+    FULL,
+    KIND,
+    NAME,
+    PORT_LIVE,
+    PORT_TAKEN,
+    WITHDRAWN,
+)
+from tunnelkit.wire.messages import Open
+
+PROBE: Final = (0.4, 2.0)
+"""Seconds that a session whose port another client asks for has to answer: at least,
+and at most."""
+_PICKS: Final = 16
+"""Ports that are tried where the server picks one."""
+_NAME: Final = 200
+"""The longest name of a tunnel, in characters."""
+
+PublicKind: TypeAlias = Callable[..., PublicTCP]
+
+
+class Published:
+    """
+    What is published, by whom, and on which port.
+
+    @ivar hostname: the host in public addresses, or empty for the one that the client
+        dialled.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        leases: Leases,
+        relay: IRelay,
+        clock: IReactorTime,
+        kinds: Mapping[str, PublicKind],
+        bind: str = "",
+        hostname: str = "",
+    ) -> None:
+        """
+        @param kinds: makes a tunnel, by its kind.
+        @param bind: the address of public ports, or empty for all interfaces.
+        """
+        self._leases = leases
+        self._relay = relay
+        self._clock = clock
+        self._kinds = kinds
+        self._bind = bind
+        self._hostname = hostname
+        self._closing: set[Deferred[object]] = set()
+
+    async def open(self, session: Session, request: Open) -> PublicTCP:
+        """
+        Publish a tunnel.
+
+        @raise Refusal: it cannot be; the words are for the client's user.
+        """
+        kind = self._checked(session, request)
+        # Two requests of one session for the same name are told apart at once.
+        session.opening.add(request.tunnel)
+        try:
+            tunnel = await self._listening(session, request, kind)
+        finally:
+            session.opening.discard(request.tunnel)
+        if session.over:
+            tunnel.withdraw()
+            raise Refusal(WITHDRAWN, "the session has ended", retry=True)
+        session.tunnels[request.tunnel] = tunnel
+        self._log.info(
+            "{address} is {client}'s {tunnel}",
+            address=tunnel.address,
+            client=session.identity.client,
+            tunnel=request.tunnel,
+        )
+        return tunnel
+
+    def status(self, sessions: list[Session]) -> tuple[TunnelStatus, ...]:
+        """
+        Give a picture of all tunnels.
+        """
+        return tuple(
+            tunnel.status()
+            for session in sessions
+            for tunnel in session.tunnels.values()
+        )
+
+    def _checked(self, session: Session, request: Open) -> PublicKind:
+        kind = self._kinds.get(request.kind)
+        if kind is None:
+            known = ", ".join(sorted(self._kinds))
+            raise Refusal(
+                KIND, f"this server publishes no {request.kind[:40]!r}, only {known}"
+            )
+        name = request.tunnel
+        if not name or len(name) > _NAME or not name.isprintable() or " " in name:
+            raise Refusal(
+                NAME, f"a tunnel's name has 1 to {_NAME} characters, no spaces"
+            )
+        if name in session.tunnels or name in session.opening:
+            raise Refusal(NAME, f"this client has a tunnel {name!r} already")
+        if len(session.tunnels) + len(session.opening) >= TUNNELS:
+            raise Refusal(FULL, f"a client has {TUNNELS} tunnels at most")
+        return kind
+
+    async def _listening(
+        self, session: Session, request: Open, kind: PublicKind
+    ) -> PublicTCP:
+        avoid: set[int] = set()
+        while True:
+            lease = await self._lease(session, request, avoid)
+            await DeferredList(self._closing)
+            tunnel = kind(
+                session,
+                request.tunnel,
+                lease,
+                self._address(session, request.kind, lease.port),
+                self._relay,
+                self._clock,
+                self._withdrawn,
+            )
+            try:
+                tunnel.listen(self._bind)
+            except CannotListenError as e:
+                self._leases.cancel(lease, session)
+                if request.port or len(avoid) >= _PICKS:
+                    raise _taken(lease, e) from e
+                avoid.add(lease.port)
+            else:
+                return tunnel
+
+    async def _lease(self, session: Session, request: Open, avoid: set[int]) -> Lease:
+        """
+        Claim a port, from another session of the same user if that is dead.
+        """
+        identity = session.identity
+        while True:
+            if session.over:
+                raise Refusal(WITHDRAWN, "the session has ended", retry=True)
+            try:
+                return self._leases.claim(
+                    identity.user,
+                    identity.client,
+                    request.tunnel,
+                    request.port,
+                    session,
+                    lasting=request.lease,
+                    avoid=avoid,
+                )
+            except Denied as e:
+                raise Refusal(e.code, str(e), retry=e.retry) from e
+            except Contested as e:
+                await self._contest(session, e)
+
+    async def _contest(self, session: Session, contested: Contested) -> None:
+        """
+        Ask the session that holds a port whether it lives; if not, displace it.
+
+        @raise Refusal: it does.
+        """
+        holder: Session = contested.holder
+        asker = session.identity.instance
+        known = asker in holder.contenders
+        if known or await holder.heartbeat.probe(_patience(holder)):
+            if len(holder.contenders) < TUNNELS:
+                holder.contenders.add(asker)
+            raise _live(contested.lease, holder)
+        if not holder.over:
+            self._log.warn(
+                "session {session} does not answer: {client} takes over",
+                session=holder.shown,
+                client=session.identity.client,
+            )
+            holder.end(
+                DISPLACED, f"{session.identity.client} has taken over its tunnels"
+            )
+
+    def _address(self, session: Session, kind: str, port: int) -> str:
+        return f"{kind}://{HostPort(self._hostname or session.identity.host, port)}"
+
+    def _withdrawn(self, tunnel: PublicTCP, free: Deferred[object]) -> None:
+        self._leases.release(tunnel.lease, tunnel.session)
+        self._closing.add(free)
+        free.addErrback(
+            lambda failure: self._log.failure("a port did not close", failure)
+        )
+        free.addBoth(lambda _: self._closing.discard(free))
+
+
+def _patience(holder: Session) -> float:
+    low, high = PROBE
+    return min(high, max(low, 4 * (holder.heartbeat.roundTrip or 0.0)))
+
+
+def _live(lease: Lease, holder: Session) -> Refusal:
+    identity = holder.identity
+    return Refusal(
+        PORT_LIVE,
+        f"port {lease.port} is published by {identity.client} from {identity.peer}, "
+        "which is alive: stop that client, or ask for another port",
+        retry=True,
+    )
+
+
+def _taken(lease: Lease, error: CannotListenError) -> Refusal:
+    return Refusal(
+        PORT_TAKEN,
+        f"the server cannot listen on port {lease.port} "
+        f"({error.socketError}): ask for another port, or stop the program "
+        "that has it",
+        retry=True,
+    )

@@ -1,0 +1,205 @@
+# -*- test-case-name: tests.tunnels.test_spec -*-
+"""
+Tunnel descriptions: what C{--tunnel} says, in the manner of endpoint strings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from tunnelkit.wire.address import (
+    HIGHEST,
+    LocalAddress,
+    SocketPath,
+    parseHostPort,
+    parsePort,
+)
+
+_LONGEST_NAME: Final = 200
+_LONGEST_PATH: Final = 107
+"""The longest path of a UNIX socket, in bytes, that Linux takes."""
+_PROXY_VERSIONS: Final = {"v1": 1, "v2": 2}
+_TCP_OPTIONS: Final = ("name", "port", "proxy", "unix")
+
+
+def isTunnelName(text: str) -> bool:
+    """
+    Tell whether a tunnel can be called that: 1 to 200 printable characters, none of
+    them a space.
+    """
+    return 0 < len(text) <= _LONGEST_NAME and text.isprintable() and " " not in text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelSpec:
+    """
+    A tunnel that a client wants.
+
+    @ivar kind: what is published, such as C{tcp}.
+    @ivar local: where the local service listens.
+    @ivar port: the public port, or 0: the server picks one.
+    @ivar name: the tunnel's name, unique in its client.
+    @ivar proxy: the version of the PROXY header that the local service gets, or 0:
+        none.
+    """
+
+    kind: str
+    local: LocalAddress
+    port: int = 0
+    name: str
+    proxy: int = 0
+
+    def __post_init__(self) -> None:
+        if not isTunnelName(self.name):
+            raise ValueError(
+                f"{self.name!r} cannot be a tunnel's name: give one with name=NAME, "
+                f"of at most {_LONGEST_NAME} printable characters without spaces"
+            )
+        if not 0 <= self.port <= HIGHEST:
+            raise ValueError(f"{self.port} is not a public port: 1 to {HIGHEST}")
+        if self.proxy not in (0, 1, 2):
+            raise ValueError(f"there is no version {self.proxy} of the PROXY header")
+
+
+KindParser: TypeAlias = Callable[[list[str], dict[str, str]], TunnelSpec]
+"""Makes a tunnel of the positional arguments and the options of a description."""
+
+
+def parseTunnel(text: str, kinds: Mapping[str, KindParser]) -> TunnelSpec:
+    """
+    Read a description, C{KIND:ARGUMENTS}.
+
+    @param kinds: by its name, what reads the rest of a description of that kind.
+    @raise ValueError: the text says what is wrong with which description.
+    """
+    try:
+        kind, arguments, options = splitDescription(text)
+        if kind not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise ValueError(
+                f"there is no kind {kind!r}: write KIND:[HOST:]PORT, "
+                f"where KIND is one of {known}"
+            )
+        return kinds[kind](arguments, options)
+    except ValueError as e:
+        raise ValueError(f"tunnel {text!r}: {e}") from None
+
+
+def splitDescription(text: str) -> tuple[str, list[str], dict[str, str]]:
+    r"""
+    Take a description apart: C{:} separates, C{NAME=VALUE} is an option, C{\} before
+    a character takes its meaning away, and C{[...]} keeps its colons.
+
+    @return: kind, positional arguments, options.
+    @raise ValueError: it cannot be taken apart; the text says why.
+    """
+    arguments: list[str] = []
+    options: dict[str, str] = {}
+    for name, value in _pieces(text):
+        if name is None:
+            arguments.append(value)
+        elif name in options:
+            raise ValueError(f"the option {name!r} is given twice")
+        elif not arguments:
+            raise ValueError(f"a kind must come before the option {name!r}")
+        else:
+            options[name] = value
+    return arguments[0], arguments[1:], options
+
+
+def _pieces(text: str) -> Iterator[tuple[str | None, str]]:
+    name: str | None = None
+    value: list[str] = []
+    inside = False
+    characters = iter(text)
+    for character in characters:
+        if character == "\\":
+            value.append(_escaped(characters))
+        elif character == ":" and not inside:
+            yield name, "".join(value)
+            name, value = None, []
+        elif character == "=" and not inside and name is None:
+            name, value = "".join(value), []
+        else:
+            inside = character == "[" or (inside and character != "]")
+            value.append(character)
+    if inside:
+        raise ValueError(r"a '[' has no ']' (write '\[' for the character itself)")
+    yield name, "".join(value)
+
+
+def _escaped(characters: Iterator[str]) -> str:
+    character = next(characters, None)
+    if character is None:
+        raise ValueError(r"a '\' at the end (write '\\' for the character itself)")
+    return character
+
+
+def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
+    """
+    Read what follows C{tcp:}, which is C{[HOST:]PORT} or C{unix=PATH}, and the
+    options C{port}, C{name} and C{proxy}.
+
+    @raise ValueError: the text says what is wrong.
+    """
+    for name in options:
+        if name not in _TCP_OPTIONS:
+            known = ", ".join(_TCP_OPTIONS)
+            raise ValueError(f"tcp has no option {name!r}, only {known}")
+    local = _local(arguments, options.get("unix"))
+    return TunnelSpec(
+        kind="tcp",
+        local=local,
+        port=_publicPort(options.get("port")),
+        name=options.get("name", f"tcp-{local}"),
+        proxy=_proxyVersion(options.get("proxy")),
+    )
+
+
+def _local(arguments: list[str], path: str | None) -> LocalAddress:
+    if path is not None:
+        if arguments:
+            raise ValueError("it has both unix=PATH and a port: give one of them")
+        return _socketPath(path)
+    match arguments:
+        case [port]:
+            return parseHostPort(f"127.0.0.1:{port}")
+        case [host, port]:
+            return parseHostPort(f"{host}:{port}")
+        case []:
+            raise ValueError("the local port is missing: write tcp:[HOST:]PORT")
+    raise ValueError(
+        "it has more than a host and a port: write tcp:[HOST:]PORT, "
+        "IPv6 addresses in brackets"
+    )
+
+
+def _socketPath(path: str) -> SocketPath:
+    if not path or "\0" in path or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(
+            f"unix={path}: it is not the path of a UNIX socket, "
+            f"which has 1 to {_LONGEST_PATH} bytes"
+        )
+    return SocketPath(path)
+
+
+def _publicPort(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        return parsePort(text)
+    except ValueError as e:
+        raise ValueError(
+            f"port={text}: {e}, or leave it out and the server picks one"
+        ) from None
+
+
+def _proxyVersion(text: str | None) -> int:
+    if text is None:
+        return 0
+    if text not in _PROXY_VERSIONS:
+        raise ValueError(f"proxy={text}: it is v1 or v2")
+    return _PROXY_VERSIONS[text]

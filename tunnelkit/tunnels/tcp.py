@@ -1,0 +1,189 @@
+# -*- test-case-name: tests.tunnels.test_tcp -*-
+"""
+TCP on the server: a public port whose visitors reach the client's local service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.carrier.pool import NoWork
+from tunnelkit.control.session import STREAMS, Session
+from tunnelkit.interfaces import (
+    IEnd,
+    IJoin,
+    IRelay,
+    IWorkEnd,
+    Lease,
+    Outcome,
+    TunnelStatus,
+)
+from tunnelkit.tunnels.bursts import Bursts
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codec import said
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.messages import Start
+
+KIND: Final = "tcp"
+WAITING: Final = 4096
+"""Visitors of one tunnel that may wait for a work connection."""
+
+
+class PublicTCP:
+    """
+    A published TCP service.
+
+    @ivar address: its full public address.
+    @ivar session: whose it is.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        lease: Lease,
+        address: str,
+        relay: IRelay,
+        clock: IReactorTime,
+        withdrawn: Callable[[PublicTCP, Deferred[object]], None],
+    ) -> None:
+        """
+        @param withdrawn: told once that the tunnel takes no more visitors, and when
+            its port will be free.
+        """
+        self.name = name
+        self.address = address
+        self.lease = lease
+        self.session = session
+        self._relay = relay
+        self._withdrawn = withdrawn
+        self._port: IListeningPort | None = None
+        self._joins: set[IJoin] = set()
+        self._waiting = 0
+        self._visitors = self._failed = 0
+        self._received = self._sent = 0
+        self._bursts = Bursts(self._say, clock)
+
+    def listen(self, bind: str) -> None:
+        """
+        Take visitors from now on.
+
+        @param bind: the address to listen on, or empty for all interfaces.
+        @raise CannotListenError: the port cannot be had.
+        """
+        self._port = self._relay.listen(HostPort(bind, self.lease.port), self._arrived)
+
+    def withdraw(self) -> None:
+        """
+        Take no more visitors; streams under way go on.
+        """
+        port, self._port = self._port, None
+        if port is not None:
+            self._withdrawn(self, maybeDeferred(port.stopListening))
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way.
+        """
+        for join in [*self._joins]:
+            join.abort(ResetCode.WITHDRAWN, reason)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are served, or wait.
+        """
+        return len(self._joins) + self._waiting
+
+    def status(self) -> TunnelStatus:
+        """
+        Give a picture of this moment, bytes of streams under way included.
+        """
+        identity = self.session.identity
+        return TunnelStatus(
+            name=self.name,
+            kind=KIND,
+            address=self.address,
+            user=identity.user,
+            client=identity.client,
+            session=self.session.shown,
+            streams=self.streams,
+            visitors=self._visitors,
+            failed=self._failed,
+            received=self._received + sum(join.forth for join in self._joins),
+            sent=self._sent + sum(join.back for join in self._joins),
+        )
+
+    def _arrived(self, visitor: IEnd) -> None:
+        self._visitors += 1
+        if self.session.streams >= STREAMS or self._waiting >= WAITING:
+            self._turnedAway(visitor, "too many visitors at once")
+            return
+        self.session.streams += 1
+        self._waiting += 1
+        taken = self.session.pool.take()
+        taken.addBoth(self._served)
+        taken.addCallbacks(
+            self._join, self._ebTake, callbackArgs=(visitor,), errbackArgs=(visitor,)
+        )
+        taken.addErrback(self._bug, visitor)
+
+    def _served(self, result: IWorkEnd | Failure) -> IWorkEnd | Failure:
+        self._waiting -= 1
+        return result
+
+    def _join(self, work: IWorkEnd, visitor: IEnd) -> None:
+        start = Start(work.begin(), self.name, KIND, visitor.peer, visitor.local)
+        join = self._relay.join(visitor, work, said(start))
+        self._joins.add(join)
+        join.ended.addCallback(self._ended, join, visitor)
+
+    def _ended(self, outcome: Outcome, join: IJoin, visitor: IEnd) -> None:
+        self.session.streams -= 1
+        self._joins.discard(join)
+        self._received += join.forth
+        self._sent += join.back
+        if outcome.code is not ResetCode.ENDED:
+            self._failed += 1
+            self._log.debug(
+                "stream of {visitor} at {name}: {reason}",
+                visitor=visitor.peer,
+                name=self.name,
+                reason=outcome.reason,
+            )
+            if outcome.code is not ResetCode.PEER:
+                self._bursts.note(outcome.reason)
+
+    def _ebTake(self, failure: Failure, visitor: IEnd) -> None:
+        failure.trap(NoWork)
+        self.session.streams -= 1
+        self._turnedAway(visitor, failure.getErrorMessage())
+
+    def _bug(self, failure: Failure, visitor: IEnd) -> None:
+        self._log.failure(
+            "a bug at {name} with visitor {visitor}",
+            failure,
+            name=self.name,
+            visitor=visitor.peer,
+        )
+        visitor.abort()
+
+    def _turnedAway(self, visitor: IEnd, reason: str) -> None:
+        self._failed += 1
+        visitor.abort()
+        self._bursts.note(reason)
+
+    def _say(self, sentence: str) -> None:
+        self._log.info(
+            "visitors of {name} are reset: {sentence}",
+            name=self.name,
+            sentence=sentence,
+        )

@@ -1,0 +1,143 @@
+# -*- test-case-name: tests.tunnels.test_wanted -*-
+"""
+Wanted: a tunnel that the client's user asked for, until the server gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.control.session import Refusal
+from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.messages import Closed, Open, Opened
+
+AGAIN: Final = (5.0, 15.0)
+"""Seconds after which a tunnel that was refused for a while is asked for again, from
+and to."""
+
+
+class Asked(Protocol):
+    """
+    A control channel, as a wanted tunnel sees it.
+    """
+
+    def open(self, request: Callable[[int], Open]) -> Deferred[Opened]:
+        """
+        Ask for a tunnel.
+        """
+
+
+class Wanted:
+    """
+    A tunnel that is asked for at each login, and again while it is refused.
+
+    @ivar spec: what the user said of it.
+    @ivar address: its public address, or empty while it has none.
+    @ivar refused: why it was refused for good, or empty.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        spec: TunnelSpec,
+        clock: IReactorTime,
+        random: Callable[[], float],
+        changed: Callable[[], None],
+        lease: bool = True,
+    ) -> None:
+        """
+        @param random: gives numbers from 0 to below 1.
+        @param changed: told after each answer.
+        @param lease: whether its port stays this user's afterwards.
+        """
+        self.spec = spec
+        self.address = ""
+        self.refused = ""
+        self._clock = clock
+        self._random = random
+        self._changed = changed
+        self._lease = lease
+        self._channel: Asked | None = None
+        self._again: IDelayedCall | None = None
+        self._said = ""
+
+    def ask(self, channel: Asked) -> None:
+        """
+        Ask for it on a new control channel.
+        """
+        self._channel = channel
+        self._ask()
+
+    def forget(self) -> None:
+        """
+        The control channel is gone.
+        """
+        self._channel = None
+        self.address = ""
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+
+    def closed(self, closed: Closed) -> None:
+        """
+        The server has withdrawn it.
+        """
+        self._refusedBy(Refusal(closed.code, closed.reason, closed.retry))
+
+    def _ask(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        spec = self.spec
+        asked = channel.open(
+            lambda id: Open(id, spec.name, spec.kind, spec.port, self._lease)
+        )
+        asked.addCallbacks(
+            self._opened, self._ebOpen, callbackArgs=(channel,), errbackArgs=(channel,)
+        )
+        asked.addErrback(
+            lambda failure: self._log.failure("a bug at asking for a tunnel", failure)
+        )
+
+    def _opened(self, opened: Opened, channel: Asked) -> None:
+        if channel is not self._channel:
+            return
+        self.address = opened.address
+        self.refused = self._said = ""
+        self._log.info(
+            "{address} leads to {local} ({name})",
+            address=opened.address,
+            local=str(self.spec.local),
+            name=self.spec.name,
+        )
+        self._changed()
+
+    def _ebOpen(self, failure: Failure, channel: Asked) -> None:
+        failure.trap(Refusal, CancelledError)
+        refusal = failure.value
+        if channel is self._channel and isinstance(refusal, Refusal):
+            self._refusedBy(refusal)
+
+    def _refusedBy(self, refusal: Refusal) -> None:
+        self.address = ""
+        if refusal.reason != self._said:
+            self._said = refusal.reason
+            self._log.warn(
+                "tunnel {name} is refused: {reason} ({then})",
+                name=self.spec.name,
+                reason=refusal.reason,
+                then="trying again" if refusal.retry else "not tried again",
+            )
+        if refusal.retry:
+            low, high = AGAIN
+            wait = low + (high - low) * self._random()
+            self._again = self._clock.callLater(wait, self._ask)
+        else:
+            self.refused = refusal.reason
+        self._changed()

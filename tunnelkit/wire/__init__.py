@@ -1,0 +1,3 @@
+"""
+Bytes to values and back, in pure Python: no Twisted, no sockets.
+"""
