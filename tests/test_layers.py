@@ -30,7 +30,7 @@ FLOORS: Final = (
     {"dialects"},
     {"settings"},
     {"server", "client"},
-    {"endpoints", "api", "portal", "sharing", "admin"},
+    {"endpoints", "api", "checking", "portal", "sharing", "admin"},
     {"commands"},
 )
 """

@@ -12,11 +12,7 @@ from typing import Final
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import clientFromString
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -255,21 +251,16 @@ def makeClient(
     @param failed: told, in one sentence, of a failure that no waiting can mend.
     """
     relay = PortableRelay(reactor)
-    host, endpoint = _way(settings.server, reactor)
-    tls = None if settings.insecure else ClientTLS(host, settings.verify)
-    route = Route(
-        str(settings.server), endpoint, relay, tls, reactor, settings.fingerprint
-    )
     caller = Caller(
         token=settings.token,
-        host=host,
+        host=hostOf(settings.server),
         client=settings.name,
         instance=random(16).hex(),
         verified=settings.verify,
         nonce=lambda: random(16).hex(),
     )
     return Client(
-        route,
+        makeRoute(settings, reactor, relay),
         caller,
         settings.tunnels,
         relay,
@@ -281,15 +272,29 @@ def makeClient(
     )
 
 
-def _way(
-    server: HostPort | str, reactor: IPortableReactor
-) -> tuple[str, IStreamClientEndpoint]:
+def makeRoute(
+    settings: ClientSettings, reactor: IPortableReactor, relay: IRelay
+) -> Route:
     """
-    Give the server's host, and the endpoint that connects to it.
+    Put the way to a server together.
+    """
+    server = settings.server
+    if isinstance(server, HostPort):
+        endpoint = endpointOf(reactor, server, PATIENCE)
+    else:
+        endpoint = clientFromString(reactor, server)
+    tls = None
+    if not settings.insecure:
+        tls = ClientTLS(hostOf(server), settings.verify)
+    return Route(str(server), endpoint, relay, tls, reactor, settings.fingerprint)
+
+
+def hostOf(server: HostPort | str) -> str:
+    """
+    Give the host of a server's address or endpoint description.
     """
     if isinstance(server, HostPort):
-        return server.host, endpointOf(reactor, server, PATIENCE)
+        return server.host
     kind, positional, named = splitDescription(server)
     host = named.get("host") or (positional[0] if positional else "")
-    local = kind == "unix" or not host
-    return "localhost" if local else host, clientFromString(reactor, server)
+    return "localhost" if kind == "unix" or not host else host
