@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from twisted.internet import reactor as globalReactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
@@ -75,7 +75,7 @@ class CheckTests(TestCase):
         """
         Stop it.
         """
-        return self.server.stopService() if self.server.running else None
+        return self.server.stopService()
 
     def settings(self, token: Token | None = None, port: int = 0) -> ClientSettings:
         """
@@ -106,7 +106,7 @@ class CheckTests(TestCase):
         """
         await runCheck(self.settings(), reactor, os.urandom)
         self.assertEqual(self.server.status().tunnels, ())
-        await self.server.stopService()
+        await maybeDeferred(self.server.stopService)
         with sqlite3.connect(self.state / "leases.sqlite") as leases:
             rows = leases.execute("SELECT * FROM lease").fetchall()
         self.assertEqual(rows, [])

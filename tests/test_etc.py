@@ -13,6 +13,7 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.commands import client, server
+from tunnelkit.commands.options import GRACE
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.token import Token
 
@@ -94,4 +95,4 @@ class UnitTests(SynchronousTestCase):
         """
         for name in ("tunnelserver.service", "tunnelclient.service"):
             seconds = float(unit(name)["Service"]["TimeoutStopSec"])
-            self.assertGreater(seconds, server.GRACE)
+            self.assertGreater(seconds, GRACE)

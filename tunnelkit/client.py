@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from tunnelkit.carrier.route import PATIENCE, Reached, Route, Unreached
 from tunnelkit.control.backoff import Backoff
+from tunnelkit.control.names import legible
 from tunnelkit.dialects.native.caller import Caller
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import Line
@@ -34,6 +35,11 @@ from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Closed, Start
 from tunnelkit.wire.sniff import OPENING
 
+BRIEF: Final = 1.0
+"""Seconds that a login must last so that the next one is tried at once: a server that
+lets us in only to throw us out is not to be asked again and again."""
+_LONGEST: Final = 500
+"""How much of a reason is logged, in characters; the server may have written it."""
 _LOOK: Final = 0.1
 """Seconds between two looks at whether all streams have ended."""
 
@@ -79,10 +85,12 @@ class Client(Service):
             Wanted(spec, clock, random, self._answered, lease) for spec in specs
         )
         self._backoff = Backoff(random)
-        self._connecting: Deferred[None] | None = None
+        self._connecting: Deferred[Reached] | None = None
         self._waiting: IDelayedCall | None = None
         self._line: Line | None = None
+        self._draining = False
         self._known = False
+        self._since: float | None = None
         self._said = ""
 
     def startService(self) -> None:
@@ -90,11 +98,15 @@ class Client(Service):
         Connect, and stay connected.
         """
         super().startService()
+        self._draining = False
+        self._backoff.reset()
         self._later(self._backoff.delay())
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[None] | None:
         """
         Reset what is under way, and leave.
+
+        @return: fires when the server has been told, where there is one.
         """
         super().stopService()
         if self._waiting is not None and self._waiting.active():
@@ -103,8 +115,9 @@ class Client(Service):
             self._connecting.cancel()
         for local in self._locals.values():
             local.cut("the client is stopping")
-        if self._line is not None:
-            self._line.leave("the client is stopping")
+        if self._line is None:
+            return None
+        return self._line.leave("the client is stopping")
 
     async def drain(self, grace: float) -> None:
         """
@@ -112,13 +125,17 @@ class Client(Service):
 
         @param grace: seconds at most.
         """
+        self._draining = True
         if self._line is not None:
             self._line.withdraw(self.tunnels)
         until = self._clock.seconds() + grace
-        while self.streams and self._clock.seconds() < until:
+        # Not before the first pause: a visitor may be on his way here.
+        over = False
+        while self.running and not over and self._clock.seconds() < until:
             pause: Deferred[None] = Deferred()
             self._clock.callLater(_LOOK, pause.callback, None)
             await pause
+            over = not self.streams and (self._line is None or self._line.retired())
 
     @property
     def streams(self) -> int:
@@ -130,31 +147,28 @@ class Client(Service):
     # Connecting.
 
     def _later(self, seconds: float) -> None:
-        if self.running:
-            self._waiting = self._clock.callLater(seconds, self._connect)
+        self._waiting = self._clock.callLater(seconds, self._connect)
 
     def _connect(self) -> None:
-        self._connecting = self._route.open().addCallbacks(self._reached, self._ebReach)
-        self._connecting.addErrback(
-            lambda failure: self._log.failure("a bug at connecting", failure)
-        )
+        self._connecting = connecting = self._route.open()
+        connecting.addCallback(self._reached).addErrback(self._ebReach)
 
     def _reached(self, reached: Reached) -> None:
         self._connecting = None
         self._line = line = Line(self, reached)
-        channel = CallingChannel(
+        line.channel = CallingChannel(
             self._caller, self._route.server, reached.seen, line, self._clock
         )
-        line.channel = channel
-        reached.connection.hold(channel)
+        reached.connection.hold(line.channel)
 
     def _ebReach(self, failure: Failure) -> None:
         self._connecting = None
-        if failure.check(CancelledError) and not self.running:
-            return
-        failure.trap(Unreached)
-        lasting = isinstance(failure.value, Unreached) and failure.value.lasting
-        self.away(failure.getErrorMessage(), lasting)
+        error = failure.value
+        if isinstance(error, Unreached):
+            self.away(str(error), error.lasting)
+        elif self.running:
+            self._log.failure("a bug at connecting", failure)
+            self.away("this client has a bug: see its log", False)
 
     def away(self, reason: str, lasting: bool, wait: float = 0.0) -> None:
         """
@@ -165,16 +179,19 @@ class Client(Service):
         @param wait: seconds to wait at least.
         """
         self._line = None
+        since, self._since = self._since, None
         for tunnel in self.tunnels:
             tunnel.forget()
-        if not self.running:
+        if not self.running or self._draining:
             return
         if lasting and not self._known:
             self._failed(reason)
             return
         if reason != self._said:
             self._said = reason
-            self._log.warn("{reason}; trying again", reason=reason)
+            self._log.warn("{reason}; trying again", reason=legible(reason, _LONGEST))
+        if since is not None and self._clock.seconds() - since < BRIEF:
+            self._backoff.delay()  # which is that of the first try: none
         self._later(max(wait, self._backoff.delay()))
 
     # What a line does.
@@ -184,6 +201,7 @@ class Client(Service):
         The server has let us in: ask for the tunnels.
         """
         self._known = True
+        self._since = self._clock.seconds()
         self._said = ""
         self._backoff.reset()
         self._log.info(
@@ -191,9 +209,8 @@ class Client(Service):
             server=self._route.server,
             user=self._caller.token.user,
         )
-        for tunnel in self.tunnels:
-            if not tunnel.refused:
-                tunnel.ask(line.channel)
+        for tunnel in () if self._draining else self.tunnels:
+            tunnel.ask(line.channel)
 
     def started(self, work: IWorkEnd, start: Start) -> None:
         """
@@ -231,8 +248,8 @@ class Client(Service):
 
     def _answered(self) -> None:
         self._changed()
-        if self.running and all(tunnel.refused for tunnel in self.tunnels):
-            reasons = {tunnel.refused for tunnel in self.tunnels}
+        if all(tunnel.refused for tunnel in self.tunnels):
+            reasons = dict.fromkeys(tunnel.refused for tunnel in self.tunnels)
             self._failed(f"the server refuses every tunnel: {'; '.join(reasons)}")
 
 

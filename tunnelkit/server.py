@@ -6,6 +6,7 @@ port.
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -29,6 +30,7 @@ from zope.interface import implementer
 
 from tunnelkit.control.certificates import CertificateWatch, readPair
 from tunnelkit.control.leases import Leases
+from tunnelkit.control.rotation import Rotation
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.control.state import StateError, StateFolder
 from tunnelkit.control.store import SQLiteStore, inThread
@@ -38,13 +40,16 @@ from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IRelay, IStatusSource, ServerStatus
+from tunnelkit.relay.connection import named
+from tunnelkit.relay.occupant import inUse, whyNot
 from tunnelkit.relay.portable import IPortableReactor, PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ServerSettings
+from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published
 from tunnelkit.wire import codes
-from tunnelkit.wire.certificate import CertificateError, CertificatePair
+from tunnelkit.wire.certificate import CertificateError
 from tunnelkit.wire.messages import Drain
 
 SWEEP: Final = 5.0
@@ -102,9 +107,11 @@ class Server(Service):
         self._now = now
         self._relay = relay or PortableRelay(reactor)
         self._folder = StateFolder(settings.state)
-        self._ports: list[IListeningPort] = []
-        self._loops: list[LoopingCall] = []
+        self._inThread = inThread(reactor)
+        self._doors: list[IListeningPort] = []
+        self._closings: list[Callable[[], object]] = []
         self._draining = False
+        self._settled = False
 
     # Starting.
 
@@ -115,21 +122,23 @@ class Server(Service):
         @raise StartFailed: that cannot be; what was opened is closed again.
         """
         self._started = self._now()
+        self._draining = self._settled = False
         try:
             first = self._openFolder()
             self._furnish()
             self._openPorts()
         except (StateError, UsersError, CertificateError, OSError) as e:
-            self._letGo()
+            self._close()
             raise StartFailed(str(e)) from e
-        except StartFailed:
-            self._letGo()
+        except BaseException:
+            self._close()
             raise
         self._every(SWEEP, self._sessions.sweep)
         self._every(TOUCH, self._leases.touch)
-        self._users.start(self._reactor)
-        self._watch.start()
+        self._begin(self._watch.start, self._watch.stop)
+        self._begin(lambda: self._users.start(self._reactor), self._users.stop)
         self._introduce(first)
+        self._settled = True
         super().startService()
 
     def _openFolder(self) -> bool:
@@ -141,24 +150,26 @@ class Server(Service):
         names = dict.fromkeys(
             (settings.hostname or socket.gethostname(), "localhost", "127.0.0.1", "::1")
         )
+        self._begin(folder.lock, folder.unlock)
         prepared = folder.prepare(self._random, now, names, user=settings.token is None)
         certificate = settings.certificate or folder.certificateFile
         key = settings.key or folder.keyFile
         pair = readPair(certificate, key)
         self._tls = ServerTLS(pair)
-        self._newest = pair
+        self._sessions = Sessions(self._reactor, self._now, self._random)
+        self._rotation = Rotation(self._tls, lambda: self._sessions)
         self._watch = CertificateWatch(
-            certificate, key, self._certificateChanged, pair, self._reactor
+            certificate, key, self._rotation.changed, pair, self._reactor
         )
         self._users = Users(folder.usersFile, self._now, settings.token, self._random)
         self._leases = Leases(
-            SQLiteStore(folder.leasesFile, inThread(self._reactor)),
+            SQLiteStore(folder.leasesFile, self._apart),
             settings.allowed,
             clock=self._reactor,
             now=self._now,
             choose=self._choose,
         )
-        self._leases.load()
+        self._begin(self._leases.load, self._leases.close)
         return prepared.user
 
     def _furnish(self) -> None:
@@ -166,7 +177,6 @@ class Server(Service):
         Put together what a connection meets on its way in.
         """
         settings = self._settings
-        self._sessions = Sessions(self._reactor, self._now, self._random)
         self._users.onRevoked(self._sessions.revoke)
         self._published = Published(
             self._leases,
@@ -176,6 +186,8 @@ class Server(Service):
             settings.bind,
             settings.hostname,
         )
+        troubles = Bursts(self._sayLoginFailed, self._reactor)
+        self._closings.append(troubles.stop)
         self._house = House(
             clock=self._reactor,
             relay=self._relay,
@@ -184,6 +196,8 @@ class Server(Service):
             lookup=self._users.lookup,
             decoyKey=self._folder.decoyKey(),
             nonce=lambda: self._random(16).hex(),
+            shown=self._rotation.hashes,
+            troubles=troubles,
         )
         self._doorway = Doorway(
             self._reactor,
@@ -194,20 +208,30 @@ class Server(Service):
         )
 
     def _openPorts(self) -> None:
+        self._closings.append(self._doorway.close)
+        self._closings.append(self._closeDoors)
         for description in self._settings.ports:
-            self._listen("--port", description, self._doorway)
+            self._doors.append(self._listen("--port", description, self._doorway))
         if self._settings.admin is not None:
             site = self._rooms(self, self._folder.adminToken(), self._reactor)
-            self._listen("--admin", self._settings.admin, site)
+            admin = self._listen("--admin", self._settings.admin, site)
+            self._closings.append(admin.stopListening)
 
-    def _listen(self, option: str, description: str, factory: IProtocolFactory) -> None:
+    def _listen(
+        self, option: str, description: str, factory: IProtocolFactory
+    ) -> IListeningPort:
+        listening: list[IListeningPort] = []
         failures: list[Failure] = []
-        listening = serverFromString(self._reactor, description).listen(factory)
-        listening.addCallbacks(self._ports.append, failures.append)
+        try:
+            endpoint = serverFromString(self._reactor, description)
+            endpoint.listen(factory).addCallbacks(listening.append, failures.append)
+        except Exception:
+            # Twisted's parsers raise what they like.
+            failures.append(Failure())
         if failures:
-            raise StartFailed(
-                f"cannot listen on {option} {description}: {_why(failures[0])}"
-            )
+            reason = _why(failures[0])
+            raise StartFailed(f"cannot listen on {option} {description}: {reason}")
+        return listening[0]
 
     def _introduce(self, first: bool) -> None:
         """
@@ -215,8 +239,8 @@ class Server(Service):
         """
         settings = self._settings
         host = settings.hostname or socket.gethostname()
-        for port in self._ports:
-            self._log.info("listening on {where}", where=str(port.getHost()))
+        for door in self._doors:
+            self._log.info("listening on {where}", where=named(door.getHost()))
         self._log.info(
             "certificate's fingerprint: sha256:{fingerprint}",
             fingerprint=self._tls.pair.fingerprint,
@@ -236,20 +260,33 @@ class Server(Service):
                 port=self._firstPort(),
             )
 
-    def _firstPort(self) -> int:
-        hosts = (port.getHost() for port in self._ports)
-        return next((getattr(host, "port", 0) for host in hosts), 0)
+    def _firstPort(self) -> int | str:
+        ports = (getattr(door.getHost(), "port", None) for door in self._doors)
+        return next(filter(None, ports), "PORT")
 
     def _every(self, seconds: float, call: Callable[[], None]) -> None:
-        loop = LoopingCall(call)
+        """
+        Call something again and again, whatever becomes of it.
+        """
+        loop = LoopingCall(self._tried, call)
         loop.clock = self._reactor
-        loop.start(seconds, now=False).addErrback(
-            lambda failure: self._log.failure("a bug in a loop", failure)
-        )
-        self._loops.append(loop)
+        self._begin(lambda: loop.start(seconds, now=False), loop.stop)
+
+    def _tried(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:
+            self._log.failure("a bug in what is done every few seconds")
 
     def _choose(self, below: int) -> int:
         return int.from_bytes(self._random(8), "big") % below
+
+    def _apart(self, call: Callable[[], None]) -> Deferred[None]:
+        """
+        Run what may block in a thread; before all has started there is none, and
+        nobody who would have to wait.
+        """
+        return self._inThread(call) if self._settled else maybeDeferred(call)
 
     # Stopping.
 
@@ -260,47 +297,65 @@ class Server(Service):
         @param grace: seconds at most.
         """
         self._draining = True
-        self._closePorts()
+        self._closeDoors()
+        self._sessions.close()
+        self._published.close()
         for session in self._sessions:
             session.channel.send(Drain(round(grace)))
             for tunnel in session.tunnels.values():
                 tunnel.withdraw()
         until = self._reactor.seconds() + grace
-        while self._streams() and self._reactor.seconds() < until:
+        while self._underWay() and self._reactor.seconds() < until:
             pause: Deferred[None] = Deferred()
             self._reactor.callLater(_LOOK, pause.callback, None)
             await pause
 
-    def stopService(self) -> Deferred[Any]:
+    def stopService(self) -> Deferred[Any] | None:
         """
         End all sessions, and close what was opened.
         """
+        if not self.running:
+            return None
         super().stopService()
+        self._sessions.close()
         # Before the sessions end: what is live now stays leased.
-        written = self._leases.close()
+        self._leases.close()
         for session in self._sessions:
             session.end(codes.DRAINING, "the server is stopping")
-        closed = self._closePorts()
-        self._letGo()
-        return gatherResults([written, closed])
+        return self._close()
 
-    def _closePorts(self) -> Deferred[Any]:
-        ports, self._ports = self._ports, []
-        return gatherResults([maybeDeferred(port.stopListening) for port in ports])
+    def _begin(self, begin: Callable[[], object], close: Callable[[], object]) -> None:
+        """
+        Open something, and remember how it is closed.
+        """
+        begin()
+        self._closings.append(close)
 
-    def _letGo(self) -> None:
-        for loop in self._loops:
-            if loop.running:
-                loop.stop()
-        self._loops.clear()
-        if hasattr(self, "_watch"):
-            self._watch.stop()
-        if hasattr(self, "_users"):
-            self._users.stop()
-        self._folder.unlock()
+    def _close(self) -> Deferred[Any]:
+        """
+        Close what was opened, the last first, and each when the one before is closed.
+        """
+        return Deferred.fromCoroutine(self._closeAll())
 
-    def _streams(self) -> int:
-        return sum(session.streams for session in self._sessions)
+    async def _closeAll(self) -> None:
+        while self._closings:
+            try:
+                await maybeDeferred(self._closings.pop())
+            except Exception:
+                self._log.failure("a bug at closing")
+
+    def _closeDoors(self) -> Deferred[Any]:
+        doors, self._doors = self._doors, []
+        return gatherResults([maybeDeferred(door.stopListening) for door in doors])
+
+    def _underWay(self) -> bool:
+        """
+        Say whether a visitor is there, or a client has not confirmed yet that all of
+        one who was is with the local service.
+        """
+        return any(
+            session.streams or session.pool.counts[1] for session in self._sessions
+        )
 
     # While it runs.
 
@@ -311,19 +366,8 @@ class Server(Service):
         self._watch.check()
         self._users.reload()
 
-    def _certificateChanged(self, pair: CertificatePair) -> None:
-        """
-        Show a new certificate, once the clients that are there know it: their work
-        connections may then show the one or the other.
-        """
-        self._newest = pair
-        hashes = (self._tls.pair.fingerprint, pair.fingerprint)
-        told = [session.channel.vouch(hashes) for session in self._sessions]
-        DeferredList(told).addCallback(lambda _: self._show(pair))
-
-    def _show(self, pair: CertificatePair) -> None:
-        if pair is self._newest:
-            self._tls.show(pair)
+    def _sayLoginFailed(self, sentence: str) -> None:
+        self._log.warn("{sentence}", sentence=sentence)
 
     def status(self) -> ServerStatus:
         """
@@ -348,8 +392,13 @@ def _why(failure: Failure) -> str:
     Say why a port cannot be had, and what to do.
     """
     error = failure.value
-    if isinstance(error, CannotListenError):
-        return (
-            f"{error.socketError}: stop the program that has it, or give another port"
-        )
-    return failure.getErrorMessage()
+    if not isinstance(error, CannotListenError):
+        return failure.getErrorMessage()
+    if inUse(error):
+        todo = "stop the program that has it, or give another port"
+    elif getattr(error.socketError, "errno", None) == errno.EACCES:
+        todo = "give one above 1023, or the right to use it, as the units in etc/ do"
+    else:
+        todo = "give an address and a port of this machine"
+    port = error.port if isinstance(error.port, int) else 0
+    return f"{whyNot(error, port)}: {todo}"

@@ -215,6 +215,7 @@ class PickTests(LeasesCase):
         for n in range(9):
             self.clock.advance(1)
             self.leave(9009 - n, tunnel=f"t{n}")
+        self.restart()
         self.assertEqual(self.claim(tunnel="new").port, 9009)
         self.assertEqual(self.claim(tunnel="newer").port, 9008)
         self.denied(user="carol")
@@ -223,12 +224,13 @@ class PickTests(LeasesCase):
         """
         A lease that nobody has used for a day is given to others.
         """
-        for n in range(10):
+        self.claim()
+        for n in range(9):
             self.leave(tunnel=f"t{n}")
         self.clock.advance(DAY - 1)
         self.denied(user="bob")
         self.clock.advance(1)
-        self.assertEqual(self.claim(user="bob").port, 9000)
+        self.assertEqual(self.claim(user="bob").port, 9001)
 
 
 class RememberTests(LeasesCase):
@@ -293,6 +295,16 @@ class RememberTests(LeasesCase):
         self.assertEqual(lease.port, 9007)
         self.leases.release(lease, self.session)
         self.claim(9007, tunnel="ssh")
+        self.assertEqual(self.claim().port, 9005)
+
+    def test_latestAfterARestart(self) -> None:
+        """
+        So it is when the server was started again meanwhile.
+        """
+        self.leave(9007)
+        self.clock.advance(1)
+        self.leave(9005)
+        self.restart()
         self.assertEqual(self.claim().port, 9005)
 
     def test_noLongerAllowed(self) -> None:
@@ -709,6 +721,24 @@ class StoreTests(LeasesCase):
         self.assertEqual(
             self.store.load(), [replace(lease, used=START + 60) for lease in held]
         )
+
+    def test_closeTwice(self) -> None:
+        """
+        A server that closes its leases when it begins to drain, and again when it
+        stops, loses nothing by that.
+        """
+        path = Path(self.mktemp())
+        self.leases = begun(SQLiteStore(path, maybeDeferred), self.clock, unused=1)
+        held = [self.claim(tunnel=f"t{n}") for n in range(5)]
+        self.successResultOf(self.leases.close())
+        for lease in held:
+            self.leases.release(lease, self.session)
+        self.leases.touch()
+        self.successResultOf(self.leases.close())
+        self.assertIsNone(self.leases.trouble)
+        store = SQLiteStore(path, maybeDeferred)
+        self.assertEqual(store.load(), held)
+        self.successResultOf(store.close())
 
     def test_file(self) -> None:
         """

@@ -217,15 +217,34 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
         self.assertCountEqual(reopened.load(), leases)
         self.successResultOf(reopened.close())
 
+    def test_oddNames(self) -> None:
+        """
+        A name that is no text, as JSON can hold one, does not keep others from being
+        written, and is remembered too.
+        """
+        odd = Lease("tcp", 9000, "ann", "half \ud83d", "\udc00\0", 1.0)
+        store = self.store()
+        store.load()
+        self.successResultOf(store.write([odd, WEB], []))
+        self.successResultOf(store.close())
+        self.assertCountEqual(self.store().load(), [odd, WEB])
+
     def test_nothingBeforeLoad(self) -> None:
         """
         Before the server has started, and so before it has become a daemon, there is
-        no file; a start that is given up before that has nothing to close.
+        no file and no thread; a start that is given up before that has nothing to
+        close.
         """
-        store = self.store()
-        self.assertFalse(self.path.exists())
+        calls: list[Callable[[], None]] = []
+
+        def apart(call: Callable[[], None]) -> Deferred[None]:
+            calls.append(call)
+            return maybeDeferred(call)
+
+        store = self.store(apart)
         self.successResultOf(store.close())
         self.assertFalse(self.path.exists())
+        self.assertEqual(calls, [])
 
     def test_private(self) -> None:
         """
@@ -247,13 +266,14 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
         A second server on the same state folder is told so and does not start; when
         the first has stopped, it does.
         """
+        self.filled()
         first = self.store()
         first.load()
         text = str(self.assertRaises(OSError, self.store().load))
         self.assertIn(f"{self.path} is in use by another program", text)
         self.assertIn("state folder of its own", text)
         self.successResultOf(first.close())
-        self.assertEqual(self.store().load(), [])
+        self.assertCountEqual(self.store().load(), [WEB, SSH])
 
     def test_writtenWhenClosed(self) -> None:
         """
@@ -314,6 +334,18 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
             self.database(f"INSERT INTO lease VALUES {row}")
             self.assertIn("move it away", self.refusal())
             self.path.unlink()
+
+    def test_damagedBetweenRows(self) -> None:
+        """
+        Damage that the next write would make worse stops the start, although all
+        leases can still be read.
+        """
+        self.filled()
+        with self.path.open("r+b") as file:
+            # The list of free places in the page that holds the leases.
+            file.seek(4096 + 1)
+            file.write(b"\x0f\xf0")
+        self.assertIn("move it away", self.refusal())
 
     def test_damagedAnywhere(self) -> None:
         """
@@ -589,6 +621,7 @@ class WriteBehindTests(SynchronousTestCase):
         self.behind.flush()
         waits = []
         for _ in range(8):
+            self.behind.drop("tcp", WEB.port)
             self.store.end(OSError("leases.db cannot be written (disk is full)"))
             self.assertEqual(
                 self.behind.trouble,
@@ -597,7 +630,6 @@ class WriteBehindTests(SynchronousTestCase):
             )
             (call,) = self.clock.getDelayedCalls()
             waits.append(call.getTime() - self.clock.seconds())
-            self.behind.drop("tcp", WEB.port)
             self.behind.keep(DNS)
             self.behind.flush()
             self.assertEqual(self.store.writes, [])
@@ -669,6 +701,20 @@ class WriteBehindTests(SynchronousTestCase):
         self.successResultOf(closed)
         self.assertTrue(self.store.closed)
         self.assertEqual(errors, ["1 changes to leases are not written: full"])
+
+    def test_closeTwice(self) -> None:
+        """
+        Who closes a second time waits for the first, and writes nothing more.
+        """
+        self.behind.keep(WEB)
+        closed = self.behind.close()
+        self.behind.drop("tcp", WEB.port)
+        again = self.behind.close()
+        self.assertNoResult(again)
+        self.store.end()
+        self.successResultOf(closed)
+        self.successResultOf(again)
+        self.assertEqual(self.store.load(), [WEB])
 
     def test_nothingAfterClose(self) -> None:
         """

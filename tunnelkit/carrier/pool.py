@@ -8,11 +8,12 @@ as many as recent peaks needed, so that a visitor finds one waiting.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -31,8 +32,9 @@ SURPLUS: Final = 60.0
 how far back a peak counts."""
 AGE: Final = 600.0
 """Seconds after which an idle work connection is replaced."""
-LATE: Final = 5.0
-"""Seconds after which a connection that was asked for is asked for again."""
+LATE: Final = 4.0
+"""Seconds after which a connection that was asked for is asked for again: early
+enough that it can still come for who waits."""
 
 
 class NoWork(Exception):
@@ -51,25 +53,32 @@ class NoWork(Exception):
 class WorkPool:
     """
     Idle work connections, and who waits for one.
-
-    @ivar opened: how many work connections came, in all.
     """
 
-    def __init__(self, want: Callable[[int], None], clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        want: Callable[[int], None],
+        clock: IReactorTime,
+        least: int = LEAST,
+        most: int = MOST,
+    ) -> None:
         """
         @param want: asks the client for this many more.
+        @param least: how many idle ones are always kept.
+        @param most: how many idle ones are kept at most.
         """
-        self.opened = 0
         self._want = want
         self._clock = clock
-        # Both in the order in which they came; the newest idle one is lent first, so
-        # that those which no peak needs grow old.
+        self._least = least
+        self._most = most
+        # In the order in which they became idle; the newest is lent first, so that
+        # those which no peak needs grow old.
         self._idle: dict[IWorkEnd, float] = {}
         self._waiting: dict[Deferred[IWorkEnd], None] = {}
         self._busy: set[IWorkEnd] = set()
-        self._asked = 0
-        self._askedAt = 0.0
-        self._asking = False
+        self._asks = _Asks()
+        self._asking: IDelayedCall | None = None
+        self._askingAgain: IDelayedCall | None = None
         self._peak = self._lastPeak = 0
         self._peakAt = clock.seconds()
         self._closed = False
@@ -86,12 +95,8 @@ class WorkPool:
         """
         Take a new work connection in.
         """
-        self.opened += 1
-        self._asked = max(0, self._asked - 1)
-        if self._closed:
-            work.abort()
-        else:
-            self.idle(work)
+        self._asks.oneCame(self._clock.seconds() + LATE)
+        self.idle(work)
 
     def take(self) -> Deferred[IWorkEnd]:
         """
@@ -100,7 +105,7 @@ class WorkPool:
         @return: fails with L{NoWork} when none came in time.
         """
         if self._closed:
-            return fail(NoWork(ResetCode.WITHDRAWN, "the client has gone"))
+            return fail(_gone())
         self.fill()
         if self._idle:
             work, _ = self._idle.popitem()
@@ -116,9 +121,8 @@ class WorkPool:
         """
         Ask for what is missing, once a turn of the reactor.
         """
-        if not self._asking and not self._closed:
-            self._asking = True
-            self._clock.callLater(0, self._ask)
+        if self._asking is None and not self._closed:
+            self._asking = self._clock.callLater(0, self._askNow)
 
     def sweep(self) -> None:
         """
@@ -126,8 +130,6 @@ class WorkPool:
         every few seconds.
         """
         now = self._clock.seconds()
-        if self._asked and now - self._askedAt >= LATE:
-            self._asked = 0
         if now - self._peakAt >= SURPLUS:
             self._peakAt = now
             self._lastPeak, self._peak = self._peak, len(self._busy)
@@ -144,10 +146,13 @@ class WorkPool:
         The session is over: reset all work connections and whoever waits for one.
         """
         self._closed = True
+        for call in (self._asking, self._askingAgain):
+            if call is not None and call.active():
+                call.cancel()
         waiting, self._waiting = [*self._waiting], {}
         works, self._idle, self._busy = [*self._idle, *self._busy], {}, set()
         for deferred in waiting:
-            deferred.errback(NoWork(ResetCode.WITHDRAWN, "the client has gone"))
+            deferred.errback(_gone())
         for work in works:
             work.abort()
 
@@ -163,13 +168,17 @@ class WorkPool:
         A work connection can carry a stream.
         """
         self._busy.discard(work)
-        if not self._waiting:
+        if self._closed:
+            work.abort()
+        elif self._waiting:
+            waiting = next(iter(self._waiting))
+            del self._waiting[waiting]
+            self._busy.add(work)
+            waiting.callback(work)
+        elif len(self._idle) < self._most:
             self._idle[work] = self._clock.seconds()
-            return
-        waiting = next(iter(self._waiting))
-        del self._waiting[waiting]
-        self._busy.add(work)
-        waiting.callback(work)
+        else:
+            work.close()
 
     def lost(self, work: IWorkEnd, reason: str) -> None:
         """
@@ -190,19 +199,81 @@ class WorkPool:
         How many should be idle now.
         """
         recent = max(self._peak, self._lastPeak)
-        return min(MOST, max(LEAST, recent - len(self._busy)))
+        return min(self._most, max(self._least, recent - len(self._busy)))
+
+    def _askNow(self) -> None:
+        self._asking = None
+        self._ask()
+
+    def _askAgain(self) -> None:
+        self._askingAgain = None
+        self._ask()
 
     def _ask(self) -> None:
-        self._asking = False
-        if self._closed:
-            return
-        waiting = len(self._waiting)
-        needed = self._target() if not waiting else waiting + LEAST
-        lacking = needed - len(self._idle) - self._asked
+        """
+        Ask for what is missing and not on its way, and look again when that is late.
+        """
+        now = self._clock.seconds()
+        needed = max(self._target(), len(self._waiting) + self._least)
+        lacking = needed - len(self._idle) - self._asks.expected(now)
         if lacking > 0:
-            self._asked += lacking
-            self._askedAt = self._clock.seconds()
+            self._asks.note(lacking, now + LATE)
             self._want(lacking)
+        due = self._asks.due
+        if due is not None and self._askingAgain is None and not self._closed:
+            self._askingAgain = self._clock.callLater(due - now, self._askAgain)
+
+
+class _Asks:
+    """
+    Work connections that were asked for and have not come yet.
+    """
+
+    def __init__(self) -> None:
+        # How many, and until when they are expected; the oldest first.
+        self._asks: deque[tuple[int, float]] = deque()
+        self._total = 0
+
+    @property
+    def due(self) -> float | None:
+        """
+        When the first of them will be late; None where nothing is expected.
+        """
+        return self._asks[0][1] if self._asks else None
+
+    def note(self, count: int, until: float) -> None:
+        """
+        So many were asked for.
+        """
+        self._asks.append((count, until))
+        self._total += count
+
+    def oneCame(self, until: float) -> None:
+        """
+        One has come; it counts for those that were asked for last, so that others,
+        which were lost, become late.
+
+        @param until: when the next one is expected, where more were asked for at
+            the same time: many take their time.
+        """
+        if self._asks:
+            count, _ = self._asks.pop()
+            self._total -= 1
+            if count > 1:
+                self._asks.append((count - 1, until))
+
+    def expected(self, now: float) -> int:
+        """
+        Say how many may still come; those that are late count no more.
+        """
+        while self._asks and self._asks[0][1] <= now:
+            count, _ = self._asks.popleft()
+            self._total -= count
+        return self._total
+
+
+def _gone() -> NoWork:
+    return NoWork(ResetCode.WITHDRAWN, "the client has gone")
 
 
 def _tooLate(result: IWorkEnd | Failure, seconds: float) -> IWorkEnd:

@@ -13,8 +13,14 @@ from typing import Final
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectionDone, DNSLookupError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import (
     IReactorTime,
@@ -64,7 +70,6 @@ class Route:
     The way to one server.
 
     @ivar server: where that is, for people.
-    @ivar verifies: whether a certificate must verify for the server's name.
     """
 
     def __init__(
@@ -82,7 +87,6 @@ class Route:
         @param fingerprint: SHA-256 of the one certificate that is accepted.
         """
         self.server = server
-        self.verifies = tls is not None and tls.verifies
         self._endpoint = endpoint
         self._relay = relay
         self._tls = tls
@@ -93,13 +97,13 @@ class Route:
         """
         Connect to the server.
 
-        @return: fails with L{Unreached}.
+        @return: fails with L{Unreached}; can be cancelled.
         """
         arriving = _Arriving(self)
         connecting = self._endpoint.connect(One(Connection(arriving))).addCallback(
             lambda _: arriving.reached
         )
-        connecting.addTimeout(PATIENCE, self._clock)
+        connecting.addTimeout(PATIENCE, self._clock, _tookTooLong)
         connecting.addErrback(self._unreached, arriving)
         return connecting
 
@@ -129,7 +133,7 @@ class Route:
 
     def _unreached(self, failure: Failure, arriving: _Arriving) -> Failure:
         arriving.abandon()
-        if failure.check(Unreached):
+        if failure.check(Unreached, CancelledError, ConnectingCancelledError):
             return failure
         return Failure(self._reason(failure, arriving.said))
 
@@ -145,10 +149,10 @@ class Route:
                 "demands one that is",
                 True,
             )
-        if failure.check(SSL.Error):
+        if isinstance(failure.value, SSL.Error):
             return self._broken(failure.value)
-        if failure.check(ConnectionDone):
-            return Unreached(f"{server} closed the connection before it said anything")
+        if failure.check(ConnectionDone, ConnectionLost):
+            return Unreached(f"{server} closed the connection in place of speaking TLS")
         if failure.check(DNSLookupError):
             return Unreached(f"the name of {server} is not known")
         if failure.check(ConnectTimeout):
@@ -157,11 +161,15 @@ class Route:
             return Unreached(f"{server} cannot be reached: {text}")
         return Unreached(f"no connection to {server}: {text}")
 
-    def _broken(self, error: BaseException | None) -> Unreached:
+    def _broken(self, error: SSL.Error) -> Unreached:
         """
         Put OpenSSL's words into ours.
         """
-        words = "; ".join(reason for *_, reason in getattr(error, "args", [[]])[0])
+        # A list of (library, function, reason), most of the time.
+        reasons = (
+            error.args[0] if error.args and isinstance(error.args[0], list) else []
+        )
+        words = "; ".join(str(reason[-1]) for reason in reasons)
         if "certificate verify failed" in words:
             return Unreached(
                 f"the certificate of {self.server} does not verify ({words}), and "
@@ -169,6 +177,13 @@ class Route:
                 True,
             )
         return Unreached(f"TLS with {self.server} failed: {words or 'no reason given'}")
+
+
+def _tookTooLong(result: Reached | Failure, seconds: float) -> Reached:
+    # Endpoints say in several ways that they were cancelled.
+    if isinstance(result, Failure):
+        raise ConnectTimeout
+    return result
 
 
 class _Arriving(Holder):

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelkit.carrier.route import Unreached
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.wire.messages import Start
 
@@ -51,18 +52,29 @@ class Supply:
         """
         Open so many more.
         """
+        if self._stopped:
+            return
         room = MOST - len(self._works) - len(self._opening)
         self._wanted = min(room, self._wanted + count)
         self._begin()
+
+    def retired(self) -> bool:
+        """
+        Open no more, close those that are there, and say whether all are gone.  Where
+        one was closed and not aborted the server has read all that was sent on it
+        when it is lost.
+        """
+        if not self._stopped:
+            self._halt()
+            for work in [*self._works]:
+                work.close()
+        return not self._works
 
     def stop(self) -> None:
         """
         Open no more, and reset those that are there.
         """
-        self._stopped = True
-        self._wanted = 0
-        for opening in [*self._opening]:
-            opening.cancel()
+        self._halt()
         for work in [*self._works]:
             work.abort()
 
@@ -85,6 +97,12 @@ class Supply:
         """
         self._works.discard(work)
 
+    def _halt(self) -> None:
+        self._stopped = True
+        self._wanted = 0
+        for opening in [*self._opening]:
+            opening.cancel()
+
     def _begin(self) -> None:
         while self._wanted > 0 and len(self._opening) < AT_ONCE:
             self._wanted -= 1
@@ -94,19 +112,29 @@ class Supply:
 
     def _opened(self, work: IWorkEnd) -> None:
         self._failing = False
-        self._works.add(work)
+        if self._stopped:
+            work.abort()
+        else:
+            self._works.add(work)
 
     def _failed(self, failure: Failure) -> None:
-        # The server asks again for what did not come.
-        self._wanted = 0
-        if failure.check(CancelledError) and self._stopped:
+        if self._stopped:
             return
-        if not self._failing:
+        if self._failing:
+            # It was not that one alone.  The server asks again for what did not come.
+            self._wanted = 0
+        else:
+            self._failing = True
+            self._say(failure)
+
+    def _say(self, failure: Failure) -> None:
+        if failure.check(Unreached):
             self._log.warn(
                 "no work connection to the server: {reason}",
                 reason=failure.getErrorMessage(),
             )
-        self._failing = True
+        else:
+            self._log.failure("a bug at opening a work connection", failure)
 
     def _next(self, _: None, opening: Deferred[None]) -> None:
         self._opening.discard(opening)

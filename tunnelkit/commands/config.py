@@ -58,12 +58,26 @@ def texts(value: Any) -> list[str]:
     return list(given)
 
 
+def port(value: Any) -> str:
+    """
+    Read a key that takes a port, or text that says where.
+    """
+    return text(str(value) if type(value) is int else value)
+
+
 def ports(value: Any) -> list[str]:
     """
     Read a key like that of L{texts}, where a port may be a plain number.
     """
     given = value if isinstance(value, list) else [value]
     return texts([str(one) if type(one) is int else one for one in given])
+
+
+def portList(value: Any) -> str:
+    """
+    Read a key that takes ports and ranges, separated by commas or in a list.
+    """
+    return ",".join(ports(value))
 
 
 def readConfig(path: Path, keys: Mapping[str, Reading]) -> dict[str, Value]:

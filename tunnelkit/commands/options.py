@@ -43,9 +43,6 @@ GRACE_OPTION: Final = [
 LEVELS: Final = tuple(level.name for level in LogLevel.iterconstants())
 """The names of log levels, the least important first."""
 
-LEVEL: Final = "info"
-"""The log level where none is given."""
-
 _LONGEST_TOKEN: Final = 4096
 
 
@@ -77,14 +74,41 @@ class Given:
     def path(self, text: str) -> Path:
         """
         Make an absolute path of the text.
+
+        @raise UsageError: there is no text, of which the present folder would be made.
         """
-        return Path.cwd() / self.folder / Path(text).expanduser()
+        if not text:
+            raise usage.UsageError(f"{self.origin}: the path is empty")
+        return Path.cwd() / self.folder / os.path.expanduser(text)
 
 
-class ConfiguredOptions(usage.Options):
+class CommandOptions(usage.Options):
+    """
+    Options of a command of tunnelkit's.
+    """
+
+    def opt_version(self) -> NoReturn:
+        """
+        Display tunnelkit's version and exit.
+        """
+        print(f"tunnelkit {__version__}")
+        sys.exit(0)
+
+    opt_h = usage.Options.opt_help
+
+    def parseArgs(self, *arguments: str) -> None:
+        """
+        Refuse what belongs to no option.
+        """
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]!r} belongs to no option")
+
+
+class ConfiguredOptions(CommandOptions):
     """
     Options that may stand in a file, too.
 
+    @cvar usualLevel: the log level where none is given.
     @cvar fileKeys: what may stand in the file, and how it is read there.
     @ivar environ: the environment variables.
     @ivar logLevel: how important an event must be for the log: the name of a level.
@@ -92,6 +116,7 @@ class ConfiguredOptions(usage.Options):
         the log.
     """
 
+    usualLevel: ClassVar = "info"
     fileKeys: ClassVar[Mapping[str, Reading]] = {"log-level": text}
 
     optParameters = [
@@ -106,25 +131,19 @@ class ConfiguredOptions(usage.Options):
             "log-level",
             None,
             None,
-            f"What the log shows: {', '.join(LEVELS)}. [default: {LEVEL}]",
+            f"What the log shows: {', '.join(LEVELS)}.",
         ],
     ]
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         super().__init__()
+        # Of what a docstring says, the help wraps the words and keeps the spaces.
+        self.docs = {n: doc and " ".join(doc.split()) for n, doc in self.docs.items()}
+        self.docs["log-level"] += f" [default: {self.usualLevel}]"
         self.environ = environ
-        self.logLevel = LEVEL
+        self.logLevel = self.usualLevel
         self.warnings: list[str] = []
         self._file: Mapping[str, Given] = {}
-
-    def opt_version(self) -> NoReturn:
-        """
-        Display tunnelkit's version and exit.
-        """
-        print(f"tunnelkit {__version__}")
-        sys.exit(0)
-
-    opt_h = usage.Options.opt_help
 
     def postOptions(self) -> None:
         """
@@ -136,7 +155,7 @@ class ConfiguredOptions(usage.Options):
                 key: Given(value, f"{key} in {path}", path.parent)
                 for key, value in readConfig(path, self.fileKeys).items()
             }
-        self.logLevel = self.one("log-level", logLevel, LEVEL)
+        self.logLevel = self.one("log-level", logLevel, self.usualLevel)
 
     def one(self, name: str, parse: Callable[[str], T], default: T) -> T:
         """
@@ -184,10 +203,12 @@ class ConfiguredOptions(usage.Options):
         given = self._given(name)
         return None if given is None else given.path(cast(str, given.value))
 
-    def token(self) -> Token | None:
+    def token(self, parse: Callable[[str], Token] = Token.parse) -> Token | None:
         """
         Give the token that C{--token}, C{--token-file}, the environment or the file
         has.
+
+        @param parse: makes a token of its text.
         """
         variable = self.environ.get(TOKEN_VARIABLE)
         given = (
@@ -197,7 +218,7 @@ class ConfiguredOptions(usage.Options):
         )
         if given is None:
             return None
-        return given.read(Token.parse, cast(str, given.value))
+        return given.read(parse, cast(str, given.value))
 
     def _given(self, name: str) -> Given | None:
         return self._fromFlag(name) or self._file.get(name)

@@ -5,10 +5,10 @@ Heartbeat: whether the other side of a control channel still lives, and how far 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 INTERVAL: Final = 5
@@ -16,12 +16,17 @@ INTERVAL: Final = 5
 SILENCE: Final = 12
 """Seconds without a byte after which the other side is given up."""
 
+_INTERVALS: Final = (1.0, 60.0)
+_SILENCES: Final = (2.0, 300.0)
+"""From and to which seconds the other side may set these."""
+
 
 class Heartbeat:
     """
     Pings, and gives the other side up when it is silent.
 
     @ivar roundTrip: the last round trip in seconds, or None before the first.
+    @ivar silence: seconds without a byte after which the other side is given up.
     """
 
     def __init__(
@@ -38,26 +43,30 @@ class Heartbeat:
         @param silent: nothing was heard for C{silence} seconds.
         """
         self.roundTrip: float | None = None
+        self.silence = silence
         self._clock = clock
         self._ping = ping
         self._silent = silent
         self._interval = interval
-        self._silence = silence
         self._heard = clock.seconds()
         self._next: IDelayedCall | None = None
-        self._probes: dict[Deferred[bool], None] = {}
+        self._running = False
+        # Each with the time of its ping.
+        self._probes: dict[Deferred[bool], int] = {}
 
     def pace(self, interval: float, silence: float) -> None:
         """
-        Take the server's word for how often to ping, and how long to wait.
+        Take the server's word for how often to ping and how long to wait, within
+        reason.
         """
-        self._interval = max(1.0, interval)
-        self._silence = max(2.0, silence)
+        self._interval = _within(interval, _INTERVALS)
+        self.silence = _within(silence, _SILENCES)
 
     def start(self) -> None:
         """
         Begin to ping.
         """
+        self._running = True
         self._heard = self._clock.seconds()
         self._beat()
 
@@ -65,10 +74,11 @@ class Heartbeat:
         """
         Ping no more; a probe under way is answered by no.
         """
+        self._running = False
         if self._next is not None and self._next.active():
             self._next.cancel()
         self._next = None
-        self._answer(False)
+        self._answer(self._probes, False)
 
     def heard(self) -> None:
         """
@@ -82,45 +92,50 @@ class Heartbeat:
 
         @param at: the time that it carried.
         """
-        now = self._clock.seconds()
-        self.roundTrip = max(0.0, now - at / 1e6)
-        self._answer(True)
+        self.roundTrip = max(0.0, self._clock.seconds() - at / 1e6)
+        # An answer to an earlier ping may be older than the probe.
+        asked = [probe for probe, since in self._probes.items() if since <= at]
+        self._answer(asked, True)
 
     def probe(self, patience: float) -> Deferred[bool]:
         """
         Ask whether the other side lives.
 
         @param patience: seconds to wait for an answer.
-        @return: whether one came.
+        @return: whether one came; no at once where pings have stopped.
         """
+        if not self._running:
+            return succeed(False)
         probe: Deferred[bool] = Deferred()
-        self._probes[probe] = None
-        late = self._clock.callLater(patience, self._late, probe)
+        late = self._clock.callLater(patience, self._answer, (probe,), False)
         probe.addBoth(_cancelled, late)
-        self._send()
+        self._probes[probe] = self._now()
+        self._ping(self._probes[probe])
         return probe
 
-    def _late(self, probe: Deferred[bool]) -> None:
-        del self._probes[probe]
-        probe.callback(False)
+    def _answer(self, probes: Iterable[Deferred[bool]], lives: bool) -> None:
+        for probe in [*probes]:
+            # Whoever hears the first may have stopped this.
+            if self._probes.pop(probe, None) is not None:
+                probe.callback(lives)
 
-    def _answer(self, lives: bool) -> None:
-        probes, self._probes = self._probes, {}
-        for probe in probes:
-            probe.callback(lives)
-
-    def _send(self) -> None:
-        self._ping(int(self._clock.seconds() * 1e6))
+    def _now(self) -> int:
+        return int(self._clock.seconds() * 1e6)
 
     def _beat(self) -> None:
         quiet = self._clock.seconds() - self._heard
-        if quiet >= self._silence:
+        if quiet >= self.silence:
             self._next = None
             self._silent()
             return
-        self._send()
-        wait = min(self._interval, self._silence - quiet)
+        wait = min(self._interval, self.silence - quiet)
         self._next = self._clock.callLater(wait, self._beat)
+        self._ping(self._now())
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    return min(high, max(low, value))
 
 
 def _cancelled(result: bool, late: IDelayedCall) -> bool:

@@ -258,7 +258,7 @@ class Leases:
 
         Called before the sessions of a server that stops are ended: leases that are
         live now stay as they are, however many, and what happens to them later is
-        not written any more.
+        not written any more.  Closing again does nothing.
         """
         self.touch()
         return self._behind.close()

@@ -128,11 +128,11 @@ class Session:
         clock: IReactorTime,
         since: float,
         random: Callable[[int], bytes],
-        ended: Callable[[Session], None],
+        ended: Callable[[Session, str], None],
     ) -> None:
         """
         @param since: the time of the login, seconds since 1970.
-        @param ended: told once that the session has ended.
+        @param ended: told once that the session has ended, and why.
         """
         self.identity = identity
         self.channel = channel
@@ -180,14 +180,15 @@ class Session:
         if self.over:
             return
         self.over = True
-        self.heartbeat.stop()
+        self._ended(self, reason)
         tunnels, self.tunnels = [*self.tunnels.values()], {}
         for tunnel in tunnels:
             tunnel.withdraw()
             tunnel.cut(reason)
         self.pool.close()
+        # Whoever waits for its answer finds the ports free.
+        self.heartbeat.stop()
         self.channel.leave(code, reason, retry)
-        self._ended(self)
 
     def status(self) -> SessionStatus:
         """

@@ -11,8 +11,9 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tunnelkit.control.names import legible
 from tunnelkit.control.session import Channel, Identity, Refusal, Session
-from tunnelkit.wire.codes import DISPLACED, FULL, REVOKED
+from tunnelkit.wire.codes import DISPLACED, DRAINING, FULL, REVOKED
 
 MOST: Final = 10_000
 """Sessions at most."""
@@ -40,6 +41,7 @@ class Sessions:
         self._now = now
         self._random = random
         self._most = most
+        self._closed = False
         self._byId: dict[str, Session] = {}
         self._byInstance: dict[tuple[str, str], Session] = {}
 
@@ -60,8 +62,10 @@ class Sessions:
         Make a session of a good login.  One that the same running client had before
         is over: it has come back.
 
-        @raise Refusal: there are too many.
+        @raise Refusal: there are too many, or the server is stopping.
         """
+        if self._closed:
+            raise Refusal(DRAINING, "the server is stopping", retry=True)
         key = identity.user, identity.instance
         before = self._byInstance.get(key)
         if before is not None:
@@ -75,12 +79,18 @@ class Sessions:
         self._byInstance[key] = session
         self._log.info(
             "{client} of {user} logged in from {peer}, session {session}",
-            client=identity.client,
+            client=legible(identity.client),
             user=identity.user,
             peer=identity.peer,
             session=session.shown,
         )
         return session
+
+    def close(self) -> None:
+        """
+        Admit nobody any more.
+        """
+        self._closed = True
 
     def revoke(self, user: str) -> None:
         """
@@ -97,9 +107,13 @@ class Sessions:
         for session in self:
             session.pool.sweep()
 
-    def _ended(self, session: Session) -> None:
+    def _ended(self, session: Session, reason: str) -> None:
         del self._byId[session.id]
         key = session.identity.user, session.identity.instance
         if self._byInstance.get(key) is session:
             del self._byInstance[key]
-        self._log.info("session {session} has ended", session=session.shown)
+        self._log.info(
+            "session {session} has ended: {reason}",
+            session=session.shown,
+            reason=legible(reason),
+        )

@@ -281,13 +281,13 @@ class WriteBehind:
         """
         Have a lease written at the next L{flush}.
         """
-        self._changes[lease.space, lease.port] = lease
+        self._change((lease.space, lease.port), lease)
 
     def drop(self, space: str, port: int) -> None:
         """
         Have a lease dropped at the next L{flush}.
         """
-        self._changes[space, port] = None
+        self._change((space, port), None)
 
     def flush(self) -> None:
         """
@@ -301,13 +301,22 @@ class WriteBehind:
         """
         Write what has changed, with one try, and let go of the store.
 
+        What changes after that is not written; closing again only waits.
+
         @return: fires when that is done, or has failed, which the log then says.
         """
+        if self._closed:
+            return self._turn.run(succeed, None)
         self._closed = True
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        return self._write().addCallback(lambda _: self._store.close())
+        self._write()
+        return self._turn.run(self._store.close)
+
+    def _change(self, place: Place, lease: Lease | None) -> None:
+        if not self._closed:
+            self._changes[place] = lease
 
     def _write(self) -> Deferred[None]:
         # Never fails: what a store raises ends in _failed.

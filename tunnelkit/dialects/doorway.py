@@ -16,16 +16,18 @@ from typing import Final, TypeAlias
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
+    IProtocolNegotiationFactory,
     IReactorTime,
     ISSLTransport,
 )
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.connection import Connection, Holder, peerOf
-from tunnelkit.relay.secure import TLS13, Seen, ServerTLS, seen
+from tunnelkit.relay.secure import ALPN, TLS13, Seen, ServerTLS, seen
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.codec import said
@@ -47,15 +49,16 @@ class Guest:
     A connection that is not logged in yet: its place among the guests, and its
     deadline.
 
-    @ivar peer: who it is, for the log.
+    @ivar host: the address that it comes from.
+    @ivar peer: the same with its port, for the log.
     @ivar seen: what the TLS handshake showed, or None on a plain connection.
     """
 
     def __init__(self, doorway: Doorway, host: str) -> None:
-        self.peer = host
+        self.host = self.peer = host
         self.seen: Seen | None = None
         self._doorway = doorway
-        self._host = host
+        self._connection: Connection | None = None
         self._deadline: IDelayedCall | None = None
         self._left = False
 
@@ -67,6 +70,7 @@ class Guest:
         """
         self._cancel()
         if not self._left:
+            self._connection = connection
             self._deadline = self._doorway.clock.callLater(
                 PATIENCE, self._late, connection, lacking
             )
@@ -78,7 +82,7 @@ class Guest:
         self._cancel()
         if not self._left:
             self._left = True
-            self._doorway.left(self._host)
+            self._doorway.left(self)
 
     def dismiss(self, connection: Connection, reason: str) -> None:
         """
@@ -97,6 +101,13 @@ class Guest:
             CLOSING, connection.transport.abortConnection
         )
 
+    def abort(self) -> None:
+        """
+        Reset its connection.
+        """
+        if self._connection is not None:
+            self._connection.transport.abortConnection()
+
     def _late(self, connection: Connection, lacking: str) -> None:
         self._deadline = None
         self._doorway.dismissed(self.peer, lacking)
@@ -112,6 +123,7 @@ Greet: TypeAlias = Callable[[Guest], Holder]
 """Makes who holds a connection that speaks the native protocol."""
 
 
+@implementer(IProtocolNegotiationFactory)
 class Doorway(Factory):
     """
     Makes a guest of each connection to the server's port.
@@ -142,35 +154,54 @@ class Doorway(Factory):
         self.counts = {"connections": 0, "connections_refused": 0, "dismissed": 0}
         self._most = most
         self._mostOfOne = mostOfOne
-        self._guests: Counter[str] = Counter()
+        self._guests: dict[Guest, None] = {}
+        self._hosts: Counter[str] = Counter()
 
     @property
     def guests(self) -> int:
         """
         How many connections are not logged in yet.
         """
-        return self._guests.total()
+        return len(self._guests)
 
-    def buildProtocol(self, address: IAddress | None) -> Connection | None:
+    def buildProtocol(self, address: IAddress | None) -> Connection:
         """
         Take a connection, if there is room among the guests.
         """
         host = unmapped(getattr(address, "host", None) or "a UNIX socket")
         self.counts["connections"] += 1
-        if self.guests >= self._most or self._guests[host] >= self._mostOfOne:
+        if self.guests >= self._most or self._hosts[host] >= self._mostOfOne:
             self.counts["connections_refused"] += 1
             self._log.debug("too many guests: {host} is turned away", host=host)
-            return None
-        self._guests[host] += 1
-        return Connection(Look(self, Guest(self, host)))
+            # In place of no protocol, which those who wrap this factory do not expect.
+            return Connection(_TurnedAway())
+        guest = Guest(self, host)
+        self._guests[guest] = None
+        self._hosts[host] += 1
+        return Connection(Look(self, guest))
 
-    def left(self, host: str) -> None:
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        Give what is offered to a client's ALPN where the TLS is Twisted's own, on
+        C{tls:} and C{ssl:}: the handshake of who offers something fails without.
+        """
+        return list(ALPN)
+
+    def close(self) -> None:
+        """
+        Send all guests away: the server has stopped.
+        """
+        for guest in [*self._guests]:
+            guest.abort()
+
+    def left(self, guest: Guest) -> None:
         """
         A guest has logged in, or is gone.
         """
-        self._guests[host] -= 1
-        if not self._guests[host]:
-            del self._guests[host]
+        del self._guests[guest]
+        self._hosts[guest.host] -= 1
+        if not self._hosts[guest.host]:
+            del self._hosts[guest.host]
 
     def dismissed(self, peer: str, reason: str) -> None:
         """
@@ -178,6 +209,18 @@ class Doorway(Factory):
         """
         self.counts["dismissed"] += 1
         self._log.debug("{peer} is sent away: {reason}", peer=peer, reason=reason)
+
+
+class _TurnedAway(Holder):
+    """
+    Holds a connection for which there is no room.
+    """
+
+    def held(self, connection: Connection) -> None:
+        """
+        Reset it.
+        """
+        connection.transport.abortConnection()
 
 
 class Look(Holder):
@@ -208,6 +251,7 @@ class Look(Holder):
         """
         self._guest.seen = shown = seen(self.connection.transport, client=False)
         if shown.version != TLS13:
+            self._gone = True
             self._guest.dismiss(self.connection, f"it speaks {shown.version}")
         else:
             self._guest.due(self.connection, "it said nothing inside TLS")

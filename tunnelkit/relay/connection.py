@@ -45,6 +45,7 @@ class IRelayTransport(ITCPTransport, IConsumer, IPushProducer):
     """
 
     bufferSize: int = Attribute("how much is read at once, and may wait to be written")
+    disconnecting: bool = Attribute("whether it was asked to close")
 
 
 class Holder:
@@ -125,14 +126,25 @@ class Connection(Protocol):
         self._holder.connectionLost(reason)
 
 
+def socketTransport(transport: Any) -> Any:
+    """
+    Give the transport that has the socket: the one itself, or that below its TLS.
+    """
+    while (below := getattr(transport, "transport", None)) is not None:
+        transport = below
+    return transport
+
+
 def socketOf(transport: Any) -> socket.socket | None:
     """
-    Give the socket under a transport, TLS or not, or None where it has none.
+    Give the socket under a transport, TLS or not, or None where it has none, as in
+    a test or after its end.
     """
-    while hasattr(transport, "transport"):
-        transport = transport.transport
-    handle = transport.getHandle() if hasattr(transport, "getHandle") else None
-    return handle if isinstance(handle, socket.socket) else None
+    transport = socketTransport(transport)
+    with contextlib.suppress(AttributeError):
+        handle = transport.getHandle()
+        return handle if isinstance(handle, socket.socket) else None
+    return None
 
 
 def tuned(transport: ITransport) -> None:

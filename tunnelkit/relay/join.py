@@ -52,12 +52,16 @@ class _Side:
     def finished(self) -> None:
         self.over = True
         far = self.far
-        # The last to end says so by its release: a work connection then needs one
-        # frame, not two.
+        # Where this is the last that is waited for, the far stream is released, which
+        # ends it as well: a work connection then needs one frame, not two.
         far.settled = far.over and not far.stream.delivers
-        if not self._join.settle():
-            far.stream.finish()
-            far.settled = not far.stream.delivers
+        if self._join.settle():
+            return
+        far.stream.finish()
+        far.settled = not far.stream.delivers
+        if far.full:
+            # Nothing more will be written there: read on, as a reset may follow.
+            far.ready()
 
     def delivered(self) -> None:
         self.settled = True

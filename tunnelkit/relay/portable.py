@@ -89,9 +89,9 @@ class PortableRelay:
         Connect to a local service.
         """
         endpoint = endpointOf(self._reactor, address, timeout)
-        dialled = cast("Deferred[IEnd]", endpoint.connect(Factory.forProtocol(RawEnd)))
+        dialled = cast("Deferred[IEnd]", endpoint.connect(_Services()))
         # An endpoint times out each address by itself; this is for all of them.
-        dialled.addTimeout(timeout, self._reactor)
+        dialled.addTimeout(timeout, self._reactor, _tooLate)
         dialled.addErrback(_undialled, address, timeout)
         return dialled
 
@@ -121,7 +121,8 @@ class PortableRelay:
         """
         work = WorkEnd(connection, owner, client, self._reactor, self._idle)
         if rest:
-            work.dataReceived(rest)
+            # Its owner does not know it yet.
+            self._reactor.callLater(0, work.dataReceived, rest)
         return work
 
     def join(self, one: IEnd, other: IEnd, opening: bytes) -> IJoin:
@@ -145,6 +146,17 @@ class _Visitors(ServerFactory):
 
     def buildProtocol(self, address: IAddress | None) -> RawEnd:
         return RawEnd(self._arrived)
+
+
+class _Services(Factory):
+    """
+    Makes an end of a connection that was dialled.
+    """
+
+    noisy = False
+
+    def buildProtocol(self, address: IAddress | None) -> RawEnd:
+        return RawEnd()
 
 
 class One(Factory):
@@ -179,6 +191,15 @@ class _Secured(Holder):
         self._tls.connectionLost(reason)
 
 
+def _tooLate(result: IEnd | Failure, timeout: float) -> IEnd:
+    """
+    Say that a dial took too long, whatever its cancelling made of it.
+    """
+    if isinstance(result, Failure):
+        raise TimeoutError() from result.value
+    return result
+
+
 def _undialled(failure: Failure, address: LocalAddress, timeout: float) -> Failure:
     if failure.check(TimeoutError, TCPTimedOutError):
         code, why = ResetCode.TIMEOUT, f"did not answer within {timeout:.0f} seconds"
@@ -186,6 +207,8 @@ def _undialled(failure: Failure, address: LocalAddress, timeout: float) -> Failu
         code, why = ResetCode.REFUSED, "refused the connection"
     elif failure.check(DNSLookupError):
         code, why = ResetCode.UNREACHABLE, "has a name that is not known"
+    elif failure.check(ValueError):
+        code, why = ResetCode.UNREACHABLE, "has a name that is not valid"
     elif failure.check(ConnectError, OSError):
         why = f"cannot be reached: {failure.getErrorMessage()}"
         code = ResetCode.UNREACHABLE
@@ -207,8 +230,7 @@ def endpointOf(
     try:
         version = ip_address(address.host.partition("%")[0]).version
     except ValueError:
-        host = address.host.encode("idna")
-        return HostnameEndpoint(reactor, host, address.port, timeout)
+        return HostnameEndpoint(reactor, address.host, address.port, timeout)
     # A literal address needs no resolver, which costs as much as the rest.
     endpoint = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
     return endpoint(reactor, address.host, address.port, timeout)

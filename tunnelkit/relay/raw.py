@@ -14,8 +14,10 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -30,9 +32,10 @@ try:
 except ImportError:  # pragma: no cover - not on Windows
     fcntl = None  # type: ignore[assignment]
 
-BUFFER: Final = 16384
-"""How much is read at once, and how much may wait to be written, in bytes: a
-connection that never reads costs little more than this."""
+BUFFER: Final = 32768
+"""How much is read at once, and how much may wait to be written, in bytes.  Twice as
+much is a third faster in bulk; but of 200 visitors that never read, each costs some
+four times this, and both halves are to stay below 60 MiB."""
 
 _RESETTING: Final = struct.pack("ii", 1, 0)
 _LINGERING: Final = struct.pack("ii", 0, 0)
@@ -67,6 +70,7 @@ class RawEnd(Protocol):
     @ivar local: the address that they came to.
     """
 
+    _log = Logger()
     transport: IRelayTransport
     delivers: Final = True
     peer: str = "nobody"
@@ -77,6 +81,7 @@ class RawEnd(Protocol):
         self._receiver: Receiver | None = None
         self._gone: tuple[ResetCode, str] | None = None
         self._read = False
+        self._begun = False
 
     def connectionMade(self) -> None:
         """
@@ -89,7 +94,14 @@ class RawEnd(Protocol):
         self.peer = named(self.transport.getPeer())
         self.local = named(self.transport.getHost())
         if self._arrived is not None:
-            self._arrived(self)
+            self._arrive(self._arrived)
+
+    def _arrive(self, arrived: Callable[[RawEnd], None]) -> None:
+        try:
+            arrived(self)
+        except Exception:
+            self._log.failure("a bug at the arrival of {peer}", peer=self.peer)
+            self.abort()
 
     def attach(self, receiver: Receiver) -> Stream:
         """
@@ -107,7 +119,6 @@ class RawEnd(Protocol):
         Reset the connection.
         """
         if self._gone is None:
-            self.transport.unregisterProducer()
             self.transport.abortConnection()
 
     # What comes from outside.
@@ -139,9 +150,8 @@ class RawEnd(Protocol):
         The connection is gone.
         """
         self._gone = ResetCode.PEER, f"{self.peer} reset the connection"
-        receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            receiver.failed(*self._gone)
+        if self._receiver is not None:
+            self._receiver.failed(*self._gone)
 
     # What the join does.
 
@@ -188,7 +198,8 @@ class RawEnd(Protocol):
         """
         Take no more bytes.
         """
-        self.transport.pauseProducing()
+        if self._gone is None:
+            self.transport.pauseProducing()
 
     def resumeReading(self) -> None:
         """
@@ -198,9 +209,20 @@ class RawEnd(Protocol):
             # To read on behind an end would only bring the same end again.
             if not self._read:
                 self.transport.resumeProducing()
+                if not self._begun:
+                    self._begun = True
+                    self._readNow()
         elif self._receiver is not None:
-            receiver, self._receiver = self._receiver, None
-            receiver.failed(*self._gone)
+            self._receiver.failed(*self._gone)
+
+    def _readNow(self) -> None:
+        """
+        Read what is there already: it leaves in one write with the opening.
+        """
+        read = getattr(self.transport, "doRead", None)
+        if read is not None and isinstance(read(), ConnectionLost):
+            # The kernel tells a reset once; after that it would look like an end.
+            self.transport.abortConnection()
 
     def unsent(self) -> int:
         """

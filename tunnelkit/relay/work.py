@@ -12,13 +12,19 @@ from __future__ import annotations
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner
-from tunnelkit.relay.connection import Connection, Holder, IRelayTransport, peerOf
+from tunnelkit.relay.connection import (
+    Connection,
+    Holder,
+    IRelayTransport,
+    peerOf,
+    socketTransport,
+)
 from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.raw import BUFFER, Gauge
 from tunnelkit.relay.stream import Receiver, Stream
@@ -76,7 +82,7 @@ class WorkEnd(Holder):
         self._number = 0
         self._gone = ""
         self._deadline: IDelayedCall | None = None
-        self.transport.bufferSize = BUFFER
+        socketTransport(self.transport).bufferSize = BUFFER
         self.transport.registerProducer(Gauge(self._block, self._unblock), True)
         connection.hold(self)
 
@@ -88,6 +94,8 @@ class WorkEnd(Holder):
         """
         self._number = self._number % (_U32 - 1) + 1
         self._stream = WorkStream(self, self._number)
+        if self._gone:
+            self._lose(self._stream)
         return self._number
 
     def refuse(self, code: ResetCode, reason: str) -> None:
@@ -100,11 +108,15 @@ class WorkEnd(Holder):
 
     def close(self) -> None:
         """
-        Close the connection, with a deadline; it is reported lost.
+        Close the connection, with a deadline; it is reported lost when the peer has
+        read all that was sent and closes it, too.
         """
         if not self._gone:
             self.transport.unregisterProducer()
-            self.transport.loseConnection()
+            if ISSLTransport.providedBy(self.transport):
+                self.transport.loseConnection()
+            else:
+                self.transport.loseWriteConnection()
             self._due(CLOSING, "it did not close in time")
 
     def abort(self) -> None:
@@ -159,6 +171,8 @@ class WorkEnd(Holder):
             self.resume()
 
     def _over(self) -> None:
+        if self._gone:
+            return
         self._stream = None
         if self._deadline is not None:
             self._deadline.cancel()
@@ -172,6 +186,8 @@ class WorkEnd(Holder):
         """
         Bytes of the peer's came: frames, or its mistake.
         """
+        if self._gone:
+            return
         try:
             for frame in self._decoder.feed(data):
                 self._frameReceived(frame)
@@ -193,7 +209,6 @@ class WorkEnd(Holder):
 
     def _abort(self, reason: str) -> None:
         if not self._gone:
-            self.transport.unregisterProducer()
             self.transport.abortConnection()
             self._end(reason)
 
@@ -205,8 +220,11 @@ class WorkEnd(Holder):
             self._deadline.cancel()
         # The stream stays: a join that comes too late hears from it.
         if self._stream is not None:
-            self._stream.lost(f"the work connection was lost: {reason}")
+            self._lose(self._stream)
         self._owner.lost(self, reason)
+
+    def _lose(self, stream: WorkStream) -> None:
+        stream.lost(f"the work connection was lost: {self._gone}")
 
     def _due(self, seconds: float, reason: str) -> None:
         if self._deadline is not None:
@@ -220,7 +238,11 @@ class WorkEnd(Holder):
 
     def _unblock(self) -> None:
         self.blocked = False
-        if self._stream is not None:
+        if socketTransport(self.transport).disconnecting:
+            # The peer ended its TLS while we were blocked: what we write goes
+            # nowhere, and the transport waits for ever for a producer that rests.
+            self._abort("closed by the peer")
+        elif self._stream is not None:
             self._stream.ready()
 
     # What the peer says.

@@ -19,7 +19,6 @@ from tunnelkit.wire.frames import (
     LONGEST,
     Data,
     End,
-    Frame,
     Reset,
     WireError,
     encode,
@@ -64,6 +63,8 @@ class WorkStream:
     """
     One stream; when it is over its methods do nothing.
 
+    What comes is checked and counts at once; the join hears of it once it reads.
+
     @ivar number: the stream's number.
     """
 
@@ -73,13 +74,12 @@ class WorkStream:
         self.number = number
         self._work = work
         self._receiver: Receiver | None = None
-        self._early: list[Frame] = []
+        self._early: list[Data | End | Reset] | None = []
         self._open = True
         self._peerOpen = True
         self._failed = False
         self._released = False
         self._over = False
-        self._lost = ""
 
     @property
     def ended(self) -> bool:
@@ -128,24 +128,20 @@ class WorkStream:
         """
         Fail the stream towards the peer; where it failed already, the peer knows.
         """
-        if self._failed or self._released or self._over:
-            return
-        self._failed = True
-        self._open = False
-        self._work.write(encode(Reset(self.number, code, reason)))
+        if not self._failed and not self._over:
+            self._fail(code, reason)
 
     def release(self) -> None:
         """
         The join is over, or there will be none.
         """
+        self._receiver = self._early = None
         if self._released or self._over:
             return
         self._released = True
-        self._receiver = None
         if self._work.client and not self._peerOpen:
             self._open = False  # DONE says so
         self.finish()
-        self._replay()
         self._work.settle(self)
 
     def pauseReading(self) -> None:
@@ -161,9 +157,9 @@ class WorkStream:
         """
         if not self._over:
             self._work.resume()
-            self._replay()
-        elif self._lost and self._receiver is not None and not self._failed:
-            self.lost(self._lost)
+        early, self._early = self._early, None
+        for frame in early or ():
+            self._pass(frame)
 
     def unsent(self) -> int:
         """
@@ -187,25 +183,22 @@ class WorkStream:
         if self._receiver is not None:
             self._receiver.ready()
 
-    def frameReceived(self, frame: Frame) -> None:
+    def frameReceived(self, frame: Data | End | Reset) -> None:
         """
         One frame of this stream came.
 
         @raise WireError: it cannot come now.
         """
-        if self._receiver is None and not self._released:
-            self._early.append(frame)
-            return
-        match frame:
-            case Reset():
-                self._resetReceived(frame)
-            case _ if not self._peerOpen:
-                raise WireError("stream bytes behind the end of their stream")
-            case Data(payload):
-                if self._receiver is not None and not self._failed:
-                    self._receiver.received(payload)
-            case _:
-                self._endReceived()
+        if isinstance(frame, Reset):
+            self._peerOpen = False
+            if self._open:
+                self._fail(ResetCode.PEER, "answer to a reset")
+            self._failed = True
+        elif not self._peerOpen:
+            raise WireError("stream bytes behind the end of their stream")
+        elif isinstance(frame, End):
+            self._peerOpen = False
+        self._pass(frame)
         if self._released and self.ended:
             self._work.settle(self)
 
@@ -217,40 +210,41 @@ class WorkStream:
         """
         if self._open:
             raise WireError("DONE of a stream that has not ended")
-        if self._peerOpen:
-            self._endReceived()
         self._over = True
+        if self._peerOpen:
+            self._peerOpen = False
+            self._pass(End())
 
     def lost(self, reason: str) -> None:
         """
         The work connection is gone, and the stream with it.
         """
-        self._over = True
-        self._lost = reason
-        receiver, self._receiver = self._receiver, None
-        if receiver is not None and not self._failed:
-            receiver.failed(ResetCode.LOST, reason)
+        if not self._over:
+            self._over = True
+            self._pass(Reset(self.number, ResetCode.LOST, reason))
 
-    def _endReceived(self) -> None:
-        self._peerOpen = False
-        if self._receiver is not None and not self._failed:
-            self._receiver.finished()
+    def _fail(self, code: ResetCode, reason: str) -> None:
+        self._failed = True
+        self._open = False
+        self._work.write(encode(Reset(self.number, code, reason)))
 
-    def _resetReceived(self, frame: Reset) -> None:
-        self._peerOpen = False
-        if self._open:
-            self._open = False
-            self._work.write(
-                encode(Reset(self.number, ResetCode.PEER, "answer to a reset"))
-            )
-        if self._receiver is not None and not self._failed:
-            self._failed = True
-            self._receiver.failed(_code(frame.code), frame.reason)
-
-    def _replay(self) -> None:
-        early, self._early = self._early, []
-        for frame in early:
-            self.frameReceived(frame)
+    def _pass(self, frame: Data | End | Reset) -> None:
+        """
+        Tell the join, now or when it reads.
+        """
+        receiver = self._receiver
+        if self._early is not None:
+            if isinstance(frame, Reset):
+                self._early.clear()  # nobody needs what came before
+            self._early.append(frame)
+        elif receiver is None:
+            pass
+        elif isinstance(frame, Data):
+            receiver.received(frame.payload)
+        elif isinstance(frame, End):
+            receiver.finished()
+        else:
+            receiver.failed(_code(frame.code), frame.reason)
 
 
 def _code(code: int) -> ResetCode:

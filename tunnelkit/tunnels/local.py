@@ -5,12 +5,15 @@ Local: a TCP service on the client's side, dialled for each visitor.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelkit.control.names import legible
 from tunnelkit.interfaces import (
     IEnd,
     IJoin,
@@ -29,6 +32,8 @@ from tunnelkit.wire.proxy import proxyHeader
 DIALLING: Final = 10.0
 """Seconds that a local service has to accept a connection."""
 
+_Dialled: TypeAlias = IEnd | Failure
+
 
 class LocalTCP:
     """
@@ -43,7 +48,7 @@ class LocalTCP:
         self.spec = spec
         self._relay = relay
         self._joins: set[IJoin] = set()
-        self._dialling = 0
+        self._dialling: set[Deferred[IEnd]] = set()
         self._bursts = Bursts(self._say, clock)
 
     @property
@@ -51,33 +56,40 @@ class LocalTCP:
         """
         How many visitors are with the service, or on their way.
         """
-        return len(self._joins) + self._dialling
+        return len(self._joins) + len(self._dialling)
 
     def started(self, work: IWorkEnd, start: Start) -> None:
         """
         A visitor came: dial the service, and join the two.
         """
-        self._dialling += 1
         dialled = self._relay.dial(self.spec.local, DIALLING)
-        dialled.addBoth(self._dialled)
+        self._dialling.add(dialled)
+        dialled.addBoth(self._dialled, dialled)
         dialled.addCallbacks(
             self._join, self._ebDial, callbackArgs=(work, start), errbackArgs=(work,)
         )
-        dialled.addErrback(self._bug, work)
 
     def cut(self, reason: str) -> None:
         """
-        Reset all streams under way.
+        Reset all streams under way, and those to be.
         """
+        for dialled in [*self._dialling]:
+            dialled.cancel()
         for join in [*self._joins]:
             join.abort(ResetCode.STOPPING, reason)
+        self._bursts.stop()
 
-    def _dialled(self, result: IEnd | Failure) -> IEnd | Failure:
-        self._dialling -= 1
+    def _dialled(self, result: _Dialled, dialled: Deferred[IEnd]) -> _Dialled:
+        self._dialling.discard(dialled)
         return result
 
     def _join(self, service: IEnd, work: IWorkEnd, start: Start) -> None:
-        join = self._relay.join(work, service, self._opening(start))
+        try:
+            join = self._relay.join(work, service, self._opening(start))
+        except Exception:
+            service.abort()
+            self._refuseForBug(work, Failure())
+            return
         self._joins.add(join)
         join.ended.addCallback(self._ended, join, start)
 
@@ -98,17 +110,20 @@ class LocalTCP:
                 "stream of {visitor} at {name}: {reason}",
                 visitor=start.visitor,
                 name=self.spec.name,
-                reason=outcome.reason,
+                reason=legible(outcome.reason),
             )
 
     def _ebDial(self, failure: Failure, work: IWorkEnd) -> None:
-        failure.trap(Undialled)
-        undialled = failure.value
-        assert isinstance(undialled, Undialled), "trapped"
-        work.refuse(undialled.code, undialled.reason)
-        self._bursts.note(undialled.reason)
+        error = failure.value
+        if isinstance(error, Undialled):
+            work.refuse(error.code, error.reason)
+            self._bursts.note(error.reason)
+        elif failure.check(CancelledError, ConnectingCancelledError):
+            work.refuse(ResetCode.STOPPING, "the client is stopping")
+        else:
+            self._refuseForBug(work, failure)
 
-    def _bug(self, failure: Failure, work: IWorkEnd) -> None:
+    def _refuseForBug(self, work: IWorkEnd, failure: Failure) -> None:
         self._log.failure("a bug at {name}", failure, name=self.spec.name)
         work.refuse(ResetCode.INTERNAL, "the client has a bug: see its log")
 

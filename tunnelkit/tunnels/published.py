@@ -14,12 +14,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.control.leases import Contested, Denied, Leases
+from tunnelkit.control.names import legible
 from tunnelkit.control.session import TUNNELS, Refusal, Session
 from tunnelkit.interfaces import IRelay, Lease, TunnelStatus
+from tunnelkit.relay.occupant import inUse, whyNot
+from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import (
     DISPLACED,
+    DRAINING,
     FULL,
     KIND,
     NAME,
@@ -34,8 +38,6 @@ PROBE: Final = (0.4, 2.0)
 and at most."""
 _PICKS: Final = 16
 """Ports that are tried where the server picks one."""
-_NAME: Final = 200
-"""The longest name of a tunnel, in characters."""
 
 PublicKind: TypeAlias = Callable[..., PublicTCP]
 
@@ -43,9 +45,6 @@ PublicKind: TypeAlias = Callable[..., PublicTCP]
 class Published:
     """
     What is published, by whom, and on which port.
-
-    @ivar hostname: the host in public addresses, or empty for the one that the client
-        dialled.
     """
 
     _log = Logger()
@@ -62,6 +61,8 @@ class Published:
         """
         @param kinds: makes a tunnel, by its kind.
         @param bind: the address of public ports, or empty for all interfaces.
+        @param hostname: the host in public addresses, or empty for the one that the
+            client dialled.
         """
         self._leases = leases
         self._relay = relay
@@ -70,6 +71,14 @@ class Published:
         self._bind = bind
         self._hostname = hostname
         self._closing: set[Deferred[object]] = set()
+        self._taken: set[int] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """
+        Publish nothing more: the server is stopping.
+        """
+        self._closed = True
 
     async def open(self, session: Session, request: Open) -> PublicTCP:
         """
@@ -84,14 +93,11 @@ class Published:
             tunnel = await self._listening(session, request, kind)
         finally:
             session.opening.discard(request.tunnel)
-        if session.over:
-            tunnel.withdraw()
-            raise Refusal(WITHDRAWN, "the session has ended", retry=True)
         session.tunnels[request.tunnel] = tunnel
         self._log.info(
             "{address} is {client}'s {tunnel}",
             address=tunnel.address,
-            client=session.identity.client,
+            client=legible(session.identity.client),
             tunnel=request.tunnel,
         )
         return tunnel
@@ -107,6 +113,8 @@ class Published:
         )
 
     def _checked(self, session: Session, request: Open) -> PublicKind:
+        if self._closed:
+            raise _stopping()
         kind = self._kinds.get(request.kind)
         if kind is None:
             known = ", ".join(sorted(self._kinds))
@@ -114,12 +122,13 @@ class Published:
                 KIND, f"this server publishes no {request.kind[:40]!r}, only {known}"
             )
         name = request.tunnel
-        if not name or len(name) > _NAME or not name.isprintable() or " " in name:
+        if not isTunnelName(name):
             raise Refusal(
-                NAME, f"a tunnel's name has 1 to {_NAME} characters, no spaces"
+                NAME, "a tunnel's name has 1 to 200 printable characters, no spaces"
             )
         if name in session.tunnels or name in session.opening:
-            raise Refusal(NAME, f"this client has a tunnel {name!r} already")
+            reason = f"this client has a tunnel {name!r} already"
+            raise Refusal(NAME, reason, retry=True)
         if len(session.tunnels) + len(session.opening) >= TUNNELS:
             raise Refusal(FULL, f"a client has {TUNNELS} tunnels at most")
         return kind
@@ -130,34 +139,45 @@ class Published:
         avoid: set[int] = set()
         while True:
             lease = await self._lease(session, request, avoid)
-            await DeferredList(self._closing)
-            tunnel = kind(
-                session,
-                request.tunnel,
-                lease,
-                self._address(session, request.kind, lease.port),
-                self._relay,
-                self._clock,
-                self._withdrawn,
-            )
             try:
-                tunnel.listen(self._bind)
+                return self._listen(session, request, kind, lease)
             except CannotListenError as e:
                 self._leases.cancel(lease, session)
                 if request.port or len(avoid) >= _PICKS:
+                    self._tell(lease, e)
                     raise _taken(lease, e) from e
                 avoid.add(lease.port)
-            else:
-                return tunnel
+
+    def _listen(
+        self, session: Session, request: Open, kind: PublicKind, lease: Lease
+    ) -> PublicTCP:
+        tunnel = kind(
+            session,
+            request.tunnel,
+            lease,
+            self._address(session, request.kind, lease.port),
+            self._relay,
+            self._clock,
+            self._withdrawn,
+        )
+        tunnel.listen(self._bind)
+        self._taken.discard(lease.port)
+        return tunnel
 
     async def _lease(self, session: Session, request: Open, avoid: set[int]) -> Lease:
         """
         Claim a port, from another session of the same user if that is dead.
+
+        @return: the lease of a port that none of our own tunnels listens on.
         """
         identity = session.identity
         while True:
+            # A port of ours that is being closed is free in a moment.
+            await DeferredList(self._closing)
             if session.over:
                 raise Refusal(WITHDRAWN, "the session has ended", retry=True)
+            if self._closed:
+                raise _stopping()
             try:
                 return self._leases.claim(
                     identity.user,
@@ -169,7 +189,7 @@ class Published:
                     avoid=avoid,
                 )
             except Denied as e:
-                raise Refusal(e.code, str(e), retry=e.retry) from e
+                raise Refusal(e.code, e.reason, retry=e.retry) from e
             except Contested as e:
                 await self._contest(session, e)
 
@@ -187,17 +207,29 @@ class Published:
                 holder.contenders.add(asker)
             raise _live(contested.lease, holder)
         if not holder.over:
+            client = legible(session.identity.client)
             self._log.warn(
                 "session {session} does not answer: {client} takes over",
                 session=holder.shown,
-                client=session.identity.client,
+                client=client,
             )
-            holder.end(
-                DISPLACED, f"{session.identity.client} has taken over its tunnels"
-            )
+            holder.end(DISPLACED, f"{client} has taken over its tunnels")
 
     def _address(self, session: Session, kind: str, port: int) -> str:
         return f"{kind}://{HostPort(self._hostname or session.identity.host, port)}"
+
+    def _tell(self, lease: Lease, error: CannotListenError) -> None:
+        """
+        Say once for each port who has it.  That is for the log of this machine, not
+        for clients.
+        """
+        if lease.port not in self._taken:
+            self._taken.add(lease.port)
+            self._log.warn(
+                "cannot listen on public port {port}: {reason}",
+                port=lease.port,
+                reason=whyNot(error, lease.port),
+            )
 
     def _withdrawn(self, tunnel: PublicTCP, free: Deferred[object]) -> None:
         self._leases.release(tunnel.lease, tunnel.session)
@@ -213,21 +245,29 @@ def _patience(holder: Session) -> float:
     return min(high, max(low, 4 * (holder.heartbeat.roundTrip or 0.0)))
 
 
+def _stopping() -> Refusal:
+    return Refusal(DRAINING, "the server is stopping", retry=True)
+
+
 def _live(lease: Lease, holder: Session) -> Refusal:
     identity = holder.identity
     return Refusal(
         PORT_LIVE,
-        f"port {lease.port} is published by {identity.client} from {identity.peer}, "
-        "which is alive: stop that client, or ask for another port",
+        f"port {lease.port} is published by {legible(identity.client)} from"
+        f" {identity.peer}, which is alive: stop that client, or ask for another port",
         retry=True,
     )
 
 
 def _taken(lease: Lease, error: CannotListenError) -> Refusal:
-    return Refusal(
-        PORT_TAKEN,
-        f"the server cannot listen on port {lease.port} "
-        f"({error.socketError}): ask for another port, or stop the program "
-        "that has it",
-        retry=True,
-    )
+    if inUse(error):
+        reason = (
+            f"port {lease.port} is in use by another program on the server's machine:"
+            " stop that, or ask for another port"
+        )
+    else:
+        reason = (
+            f"the server cannot listen on port {lease.port} ({error.socketError}): ask"
+            " for another port, or have that mended there"
+        )
+    return Refusal(PORT_TAKEN, reason, retry=True)

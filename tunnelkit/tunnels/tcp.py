@@ -6,14 +6,14 @@ TCP on the server: a public port whose visitors reach the client's local service
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tunnelkit.carrier.pool import NoWork
+from tunnelkit.control.names import legible
 from tunnelkit.control.session import STREAMS, Session
 from tunnelkit.interfaces import (
     IEnd,
@@ -30,7 +30,6 @@ from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Start
 
-KIND: Final = "tcp"
 WAITING: Final = 4096
 """Visitors of one tunnel that may wait for a work connection."""
 
@@ -39,10 +38,12 @@ class PublicTCP:
     """
     A published TCP service.
 
+    @cvar kind: what this kind of tunnel is called.
     @ivar address: its full public address.
     @ivar session: whose it is.
     """
 
+    kind: ClassVar[str] = "tcp"
     _log = Logger()
 
     def __init__(
@@ -95,6 +96,7 @@ class PublicTCP:
         """
         for join in [*self._joins]:
             join.abort(ResetCode.WITHDRAWN, reason)
+        self._bursts.stop()
 
     @property
     def streams(self) -> int:
@@ -110,7 +112,7 @@ class PublicTCP:
         identity = self.session.identity
         return TunnelStatus(
             name=self.name,
-            kind=KIND,
+            kind=self.kind,
             address=self.address,
             user=identity.user,
             client=identity.client,
@@ -134,15 +136,22 @@ class PublicTCP:
         taken.addCallbacks(
             self._join, self._ebTake, callbackArgs=(visitor,), errbackArgs=(visitor,)
         )
-        taken.addErrback(self._bug, visitor)
 
     def _served(self, result: IWorkEnd | Failure) -> IWorkEnd | Failure:
         self._waiting -= 1
         return result
 
     def _join(self, work: IWorkEnd, visitor: IEnd) -> None:
-        start = Start(work.begin(), self.name, KIND, visitor.peer, visitor.local)
-        join = self._relay.join(visitor, work, said(start))
+        try:
+            start = Start(
+                work.begin(), self.name, self.kind, visitor.peer, visitor.local
+            )
+            join = self._relay.join(visitor, work, said(start))
+        except Exception:
+            self._log.failure("a bug at {name}", name=self.name)
+            work.abort()
+            self._unserved(visitor, "the server has a bug: see the log above")
+            return
         self._joins.add(join)
         join.ended.addCallback(self._ended, join, visitor)
 
@@ -151,35 +160,35 @@ class PublicTCP:
         self._joins.discard(join)
         self._received += join.forth
         self._sent += join.back
-        if outcome.code is not ResetCode.ENDED:
-            self._failed += 1
-            self._log.debug(
-                "stream of {visitor} at {name}: {reason}",
-                visitor=visitor.peer,
-                name=self.name,
-                reason=outcome.reason,
-            )
-            if outcome.code is not ResetCode.PEER:
-                self._bursts.note(outcome.reason)
+        if outcome.code is ResetCode.ENDED:
+            return
+        self._failed += 1
+        self._log.debug(
+            "stream of {visitor} at {name}: {reason}",
+            visitor=visitor.peer,
+            name=self.name,
+            reason=legible(outcome.reason),
+        )
+        # What the visitor or the service did by itself is no trouble of the tunnel's.
+        if outcome.code is not ResetCode.PEER:
+            self._note(outcome.reason)
 
     def _ebTake(self, failure: Failure, visitor: IEnd) -> None:
-        failure.trap(NoWork)
-        self.session.streams -= 1
-        self._turnedAway(visitor, failure.getErrorMessage())
+        self._unserved(visitor, failure.getErrorMessage())
 
-    def _bug(self, failure: Failure, visitor: IEnd) -> None:
-        self._log.failure(
-            "a bug at {name} with visitor {visitor}",
-            failure,
-            name=self.name,
-            visitor=visitor.peer,
-        )
-        visitor.abort()
+    def _unserved(self, visitor: IEnd, reason: str) -> None:
+        self.session.streams -= 1
+        self._turnedAway(visitor, reason)
 
     def _turnedAway(self, visitor: IEnd, reason: str) -> None:
         self._failed += 1
         visitor.abort()
-        self._bursts.note(reason)
+        self._note(reason)
+
+    def _note(self, reason: str) -> None:
+        # The end of a session is said once, not once for each of its tunnels.
+        if not self.session.over:
+            self._bursts.note(reason)
 
     def _say(self, sentence: str) -> None:
         self._log.info(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -35,7 +35,9 @@ class Asked(Protocol):
 
 class Wanted:
     """
-    A tunnel that is asked for at each login, and again while it is refused.
+    A tunnel that is asked for at each login, and again while it is refused for a
+    while; one that was open before is asked for again whatever the server says, as it
+    was right once.
 
     @ivar spec: what the user said of it.
     @ivar address: its public address, or empty while it has none.
@@ -66,34 +68,35 @@ class Wanted:
         self._lease = lease
         self._channel: Asked | None = None
         self._again: IDelayedCall | None = None
+        self._known = False
         self._said = ""
 
     def ask(self, channel: Asked) -> None:
         """
         Ask for it on a new control channel.
         """
+        self.forget()
         self._channel = channel
-        self._ask()
+        self.refused = ""
+        self._ask(channel)
 
     def forget(self) -> None:
         """
-        The control channel is gone.
+        The control channel is gone, or the tunnel is not wanted any more.
         """
         self._channel = None
         self.address = ""
-        if self._again is not None and self._again.active():
-            self._again.cancel()
+        self._cancel()
 
     def closed(self, closed: Closed) -> None:
         """
         The server has withdrawn it.
         """
-        self._refusedBy(Refusal(closed.code, closed.reason, closed.retry))
+        if self._channel is not None and self.address:
+            refusal = Refusal(closed.code, closed.reason, closed.retry)
+            self._refusedBy(refusal, self._channel)
 
-    def _ask(self) -> None:
-        channel = self._channel
-        if channel is None:
-            return
+    def _ask(self, channel: Asked) -> None:
         spec = self.spec
         asked = channel.open(
             lambda id: Open(id, spec.name, spec.kind, spec.port, self._lease)
@@ -109,7 +112,8 @@ class Wanted:
         if channel is not self._channel:
             return
         self.address = opened.address
-        self.refused = self._said = ""
+        self._known = True
+        self._said = ""
         self._log.info(
             "{address} leads to {local} ({name})",
             address=opened.address,
@@ -119,25 +123,35 @@ class Wanted:
         self._changed()
 
     def _ebOpen(self, failure: Failure, channel: Asked) -> None:
-        failure.trap(Refusal, CancelledError)
-        refusal = failure.value
-        if channel is self._channel and isinstance(refusal, Refusal):
-            self._refusedBy(refusal)
+        failure.trap(Refusal)
+        if channel is self._channel and isinstance(failure.value, Refusal):
+            self._refusedBy(failure.value, channel)
 
-    def _refusedBy(self, refusal: Refusal) -> None:
+    def _refusedBy(self, refusal: Refusal, channel: Asked) -> None:
         self.address = ""
-        if refusal.reason != self._said:
-            self._said = refusal.reason
-            self._log.warn(
-                "tunnel {name} is refused: {reason} ({then})",
-                name=self.spec.name,
-                reason=refusal.reason,
-                then="trying again" if refusal.retry else "not tried again",
-            )
-        if refusal.retry:
+        again = refusal.retry or self._known
+        self._say(refusal.reason, again)
+        self._cancel()
+        if again:
             low, high = AGAIN
             wait = low + (high - low) * self._random()
-            self._again = self._clock.callLater(wait, self._ask)
+            self._again = self._clock.callLater(wait, self._ask, channel)
         else:
             self.refused = refusal.reason
         self._changed()
+
+    def _say(self, reason: str, again: bool) -> None:
+        # At each try again the reason is most often the same.
+        if reason != self._said:
+            self._said = reason
+            self._log.warn(
+                "tunnel {name} is refused: {reason} ({then})",
+                name=self.spec.name,
+                reason=reason,
+                then="trying again" if again else "not tried again",
+            )
+
+    def _cancel(self) -> None:
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+        self._again = None

@@ -20,9 +20,10 @@ from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.native.caller import Caller, Listener, Parting
 from tunnelkit.dialects.native.house import PROGRAM
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
+from tunnelkit.relay.raw import Gauge
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes
-from tunnelkit.wire.certificate import bindingHash
+from tunnelkit.wire.certificate import CertificateError, bindingHash
 from tunnelkit.wire.codec import fromServer, said
 from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
 from tunnelkit.wire.messages import (
@@ -87,7 +88,10 @@ class CallingChannel(Holder):
         self._first = b""
         self._parting: Parting | None = None
         self._deadline: IDelayedCall | None = None
-        self._requests: dict[int, Deferred[Any]] = {}
+        self._lost = False
+        self._gone: Deferred[None] = Deferred()
+        # Each with the kind of answer that it gets if it is not refused.
+        self._requests: dict[int, tuple[Deferred[Any], type]] = {}
         self._request = 0
         self.heartbeat = Heartbeat(clock, self._ping, self._silent)
 
@@ -96,8 +100,12 @@ class CallingChannel(Holder):
         Say hello.
         """
         super().held(connection)
+        transport = connection.transport
+        # A server that does not read what it asked for is not read from.
+        gauge = Gauge(transport.pauseProducing, transport.resumeProducing)
+        transport.registerProducer(gauge, True)
         hello = ClientHello((VERSION,), PROGRAM, self._caller.host)
-        connection.transport.write(OPENING + said(hello))
+        transport.write(OPENING + said(hello))
         self._due(PATIENCE, f"{self._server} did not answer the login in time")
 
     # What the client does.
@@ -109,7 +117,7 @@ class CallingChannel(Holder):
         @param request: makes the request of its number.
         @return: fails with L{Refusal}.
         """
-        return self._ask(request)
+        return self._ask(request, Opened)
 
     def close(self, tunnel: str) -> Deferred[Closed]:
         """
@@ -117,25 +125,30 @@ class CallingChannel(Holder):
 
         @return: fails with L{Refusal}.
         """
-        return self._ask(lambda id: Close(id, tunnel))
+        return self._ask(lambda id: Close(id, tunnel), Closed)
 
-    def leave(self, reason: str) -> None:
+    def leave(self, reason: str) -> Deferred[None]:
         """
         Say good-bye, and close.
+
+        @return: fires when the connection is gone.
         """
         self._send(Bye("", reason))
         self._part(Parting("", reason, True), orderly=True)
+        return self._gone
 
-    def _ask(self, request: Callable[[int], Open | Close]) -> Deferred[Any]:
+    def _ask(
+        self, request: Callable[[int], Open | Close], answer: type
+    ) -> Deferred[Any]:
         if self._parting is not None:
-            return fail(_gone(self._parting))
+            return fail(_over(self._parting))
         self._request += 1
-        answer: Deferred[Any] = Deferred()
-        self._requests[self._request] = answer
-        answer.addTimeout(PATIENCE, self._clock, _unanswered)
-        answer.addBoth(self._forget, self._request)
+        answered: Deferred[Any] = Deferred()
+        self._requests[self._request] = answered, answer
+        answered.addTimeout(PATIENCE, self._clock, _unanswered)
+        answered.addBoth(self._forget, self._request)
         self._send(request(self._request))
-        return answer
+        return answered
 
     def _forget(self, result: Any, number: int) -> Any:
         del self._requests[number]
@@ -152,7 +165,8 @@ class CallingChannel(Holder):
         Bytes came: messages, or something else than a tunnelkit server.
         """
         self.heartbeat.heard()
-        self._first = self._first or data[:_KEPT]
+        if self._receivers is self._beforeHello:
+            self._first = (self._first + data)[:_KEPT]
         try:
             for frame in self._decoder.feed(data):
                 if self._parting is not None:
@@ -164,16 +178,26 @@ class CallingChannel(Holder):
             self._part(Parting(codes.LOGIN, str(e), False))
         except Refusal as e:
             self._part(Parting(e.code, e.reason, e.retry))
+        except Exception:
+            self._log.failure("a bug at the channel to {server}", server=self._server)
+            self._part(Parting(codes.INTERNAL, "this client has a bug", True))
 
     def connectionLost(self, reason: Failure) -> None:
         """
         The control channel is gone.
         """
+        self._lost = True
         closed = reason.check(ConnectionDone) is not None
-        how = "closed the connection" if closed else reason.getErrorMessage()
-        self._part(Parting(codes.LOST, f"{self._server}: {how}", True))
+        how = "the server closed it" if closed else reason.getErrorMessage()
+        when = " during the login" if self._receivers is not self._loggedIn else ""
+        self._part(
+            Parting(
+                codes.LOST, f"the connection to {self._server} ended{when}: {how}", True
+            )
+        )
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
+        self._gone.callback(None)
 
     def _frameReceived(self, frame: Frame) -> None:
         if not isinstance(frame, Message):
@@ -206,7 +230,7 @@ class CallingChannel(Holder):
         @raise Refusal: to nothing, without the user's leave.
         """
         if offered == "endpoint" and self._shown is not None:
-            return bindingHash(self._shown.certificate)
+            return self._bindingHash(self._shown.certificate)
         if offered != "none":
             raise WireError(f"a binding {offered[:40]!r} on this connection")
         if self._shown is not None and not self._caller.verified:
@@ -218,6 +242,12 @@ class CallingChannel(Holder):
             )
         return None
 
+    def _bindingHash(self, certificate: bytes) -> bytes:
+        try:
+            return bindingHash(certificate)
+        except CertificateError as e:
+            raise Refusal(codes.BINDING, f"{self._server}: {e}") from e
+
     def _challengeReceived(self, challenge: Challenge) -> None:
         self._receivers = self._inProof
         self._send(self._login.answer(challenge))
@@ -227,25 +257,27 @@ class CallingChannel(Holder):
         self._receivers = self._loggedIn
         if self._deadline is not None:
             self._deadline.cancel()
-        giveUpAfter(self.connection.transport, welcome.silence)
         self.heartbeat.pace(welcome.heartbeat, welcome.silence)
+        giveUpAfter(self.connection.transport, self.heartbeat.silence)
         self.heartbeat.start()
         self._listener.loggedIn(welcome, self._bound)
 
     def _refusedReceived(self, refused: Refused) -> None:
-        answer = self._requests.get(refused.id)
-        if answer is not None:
-            answer.errback(Refusal(refused.code, refused.reason, refused.retry))
+        waiting, _ = self._requests.get(refused.id, (None, None))
+        if waiting is not None:
+            waiting.errback(Refusal(refused.code, refused.reason, refused.retry))
         elif not refused.id:
             self._part(Parting(refused.code, refused.reason, refused.retry))
 
     def _answerReceived(self, answer: Opened | Closed) -> None:
-        waiting = self._requests.get(answer.id)
+        waiting, expected = self._requests.get(answer.id, (None, None))
         if waiting is not None:
+            if type(answer) is not expected:
+                raise WireError(f"{answer.name} answers another request")
             waiting.callback(answer)
         elif isinstance(answer, Opened):
             # Too late: nobody waits for it any more.
-            self._send(Close(0, answer.tunnel))
+            self.close(answer.tunnel).addErrback(lambda _: None)
         elif not answer.id:
             self._listener.closed(answer)
 
@@ -289,14 +321,21 @@ class CallingChannel(Holder):
             return
         self._parting = parting
         self.heartbeat.stop()
-        for answer in [*self._requests.values()]:
-            answer.errback(_gone(parting))
+        if not self._lost:
+            self._close(orderly)
+        self._listener.parted(parting)
+        # Behind that, so that nobody takes it for an answer of the server's.
+        for waiting, _ in [*self._requests.values()]:
+            waiting.errback(_over(parting))
+
+    def _close(self, orderly: bool) -> None:
+        transport = self.connection.transport
+        transport.unregisterProducer()
         if orderly:
-            self.connection.transport.loseConnection()
+            transport.loseConnection()
             self._due(CLOSING, "")
         else:
-            self.connection.transport.abortConnection()
-        self._listener.parted(parting)
+            transport.abortConnection()
 
     def _due(self, seconds: float, reason: str) -> None:
         if self._deadline is not None and self._deadline.active():
@@ -332,7 +371,7 @@ class CallingChannel(Holder):
     }
 
 
-def _gone(parting: Parting) -> Refusal:
+def _over(parting: Parting) -> Refusal:
     return Refusal(parting.code, parting.reason, retry=True)
 
 

@@ -15,13 +15,15 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import INTERVAL, SILENCE
 from tunnelkit.control.login import LoginRefused, ServerLogin
+from tunnelkit.control.names import hostOr, isClientName, legible
 from tunnelkit.control.session import TUNNELS, Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
 from tunnelkit.relay.raw import Gauge
 from tunnelkit.wire import codes
-from tunnelkit.wire.certificate import bindingHash
+from tunnelkit.wire.address import unmapped
+from tunnelkit.wire.certificate import CertificateError, bindingHash, fingerprint
 from tunnelkit.wire.codec import fromClient, said
 from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
 from tunnelkit.wire.messages import (
@@ -79,9 +81,14 @@ class ControlChannel(Holder):
         # A client that does not read what it asked for is not read from.
         gauge = Gauge(transport.pauseProducing, transport.resumeProducing)
         transport.registerProducer(gauge, True)
-        shown = self._guest.seen
-        binding = bindingHash(shown.certificate) if shown else None
-        house = self._house
+        shown, house = self._guest.seen, self._house
+        try:
+            binding = bindingHash(shown.certificate) if shown else None
+        except CertificateError as e:
+            # One of our own was looked at at the start; that of a tls: port was not.
+            self._log.error("nobody can log in: {reason}", reason=str(e))
+            self._refuse(codes.BINDING, f"nobody can log in to this server: {e}")
+            return
         self._login = ServerLogin(house.lookup, house.decoyKey, binding, house.nonce)
         self._bound = binding is not None
         self.send(ServerHello(VERSION, "endpoint" if self._bound else "none", PROGRAM))
@@ -106,14 +113,16 @@ class ControlChannel(Holder):
         """
         Tell the client which certificates its work connections may show from now on.
 
-        @param hashes: SHA-256 of each, hexadecimal.
+        @param hashes: SHA-256 of each, hexadecimal; the one that this connection
+            showed is good as well.
         @return: fires when the client has taken note, or has had its time.
         """
         self._vouched += 1
         vouched: Deferred[None] = Deferred()
         self._vouching[self._vouched] = vouched
         vouched.addTimeout(VOUCHING, self._house.clock, lambda *_: None)
-        self.send(Certificates(self._vouched, hashes))
+        both = dict.fromkeys((*self._ownHashes(), *hashes))
+        self.send(Certificates(self._vouched, tuple(both)))
         return vouched.addBoth(self._forget, self._vouched)
 
     # What the client says.
@@ -133,14 +142,13 @@ class ControlChannel(Holder):
             self._refuse(codes.PROTOCOL, str(e))
         except LoginRefused as e:
             self._house.counts["logins_failed"] += 1
-            self._log.warn(
-                "login from {peer} failed: {cause}",
-                peer=self._guest.peer,
-                cause=e.cause,
-            )
+            self._house.troubles.note(f"login from {self._guest.host}: {e.cause}")
             self._refuse(e.code, e.reason, e.retry)
         except Refusal as e:
             self._refuse(e.code, e.reason, e.retry)
+        except Exception:
+            self._log.failure("a bug at the channel of {peer}", peer=self._guest.peer)
+            self._refuse(codes.INTERNAL, "the server has a bug: see its log", True)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -172,20 +180,7 @@ class ControlChannel(Holder):
 
     def _proofReceived(self, proof: Proof) -> None:
         final = self._login.prove(proof)
-        hello, login = self._hello, self._login
-        session = self._house.sessions.admit(
-            Identity(
-                user=login.user,
-                client=login.client,
-                instance=login.instance,
-                program=hello.program,
-                peer=self._guest.peer,
-                host=hello.host,
-                bound=self._bound,
-            ),
-            self,
-        )
-        self._session = session
+        self._session = session = self._house.sessions.admit(self._identity(), self)
         self._house.counts["logins"] += 1
         self._guest.leave()
         self._receivers = self._loggedIn
@@ -193,10 +188,43 @@ class ControlChannel(Holder):
         self.send(
             Welcome(final, session.id, session.key.hex(), INTERVAL, SILENCE, TUNNELS)
         )
+        # The certificate may have changed since this connection was made.
+        if self._bound and {*self._house.shown()} != {*self._ownHashes()}:
+            self.vouch(self._house.shown())
         session.heartbeat.start()
+
+    def _identity(self) -> Identity:
+        """
+        Say who has logged in, in words that can be shown.
+
+        @raise Refusal: that client cannot be called so.
+        """
+        hello, login = self._hello, self._login
+        if not isClientName(login.client):
+            raise Refusal(
+                codes.NAME,
+                "a client's name has 1 to 200 printable characters: give another one"
+                " with --name",
+            )
+        local = unmapped(getattr(self.connection.transport.getHost(), "host", ""))
+        return Identity(
+            user=login.user,
+            client=login.client,
+            instance=login.instance,
+            program=legible(hello.program),
+            peer=self._guest.peer,
+            host=hostOr(hello.host, local or "localhost"),
+            bound=self._bound,
+        )
+
+    def _ownHashes(self) -> tuple[str, ...]:
+        seen = self._guest.seen
+        return () if seen is None else (fingerprint(seen.certificate),)
 
     def _openReceived(self, request: Open) -> None:
         assert self._session is not None, "not logged in"
+        if self._house.lookup(self._session.identity.user) is None:
+            raise Refusal(codes.REVOKED, "the token was revoked, or has expired")
         opening = Deferred.fromCoroutine(
             self._house.published.open(self._session, request)
         )
@@ -246,17 +274,16 @@ class ControlChannel(Holder):
         self._session.heartbeat.answered(pong.at)
 
     def _byeReceived(self, bye: Bye) -> None:
-        assert self._session is not None, "not logged in"
-        self._session.end(bye.code, "the client said good-bye")
+        if self._session is None:
+            self._close()
+        else:
+            self._session.end("", "the client said good-bye")
 
     def _refuse(self, code: str, reason: str, retry: bool = False) -> None:
         """
         End it for the client's fault, and say so.
         """
         if self._session is not None:
-            self._log.info(
-                "{peer} is cut off: {reason}", peer=self._guest.peer, reason=reason
-            )
             self._session.end(code, reason, retry)
             return
         self.send(Refused(code, reason, retry))
@@ -269,8 +296,8 @@ class ControlChannel(Holder):
         self.connection.transport.unregisterProducer()
         self._guest.close(self.connection)
 
-    _beforeLogin: ClassVar[_Receivers] = {Login: _loginReceived}
-    _inLogin: ClassVar[_Receivers] = {Proof: _proofReceived}
+    _beforeLogin: ClassVar[_Receivers] = {Login: _loginReceived, Bye: _byeReceived}
+    _inLogin: ClassVar[_Receivers] = {Proof: _proofReceived, Bye: _byeReceived}
     _loggedIn: ClassVar[_Receivers] = {
         Open: _openReceived,
         Close: _closeReceived,

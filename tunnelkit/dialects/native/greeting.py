@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.python.failure import Failure
 
 from tunnelkit.control.login import sameProof, workProof
+from tunnelkit.control.session import Session
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.native.channel import ControlChannel
 from tunnelkit.dialects.native.house import House
@@ -90,11 +91,7 @@ class Greeting(Holder):
         if session is None:
             self._guest.dismiss(self.connection, "a work connection of no session")
             return
-        shown = self._guest.seen if session.identity.bound else None
-        proof = workProof(
-            session.key, work.serial, shown.certificate if shown else None
-        )
-        if not sameProof(proof, work.proof) or not session.takes(work.serial):
+        if not self._proves(work, session):
             self._guest.dismiss(self.connection, "a work connection without proof")
             return
         self._guest.leave()
@@ -102,6 +99,15 @@ class Greeting(Holder):
         pool = session.pool
         rest = self._decoder.rest()
         pool.add(self._house.relay.borrow(self.connection, rest, pool, client=False))
+
+    def _proves(self, work: Work, session: Session) -> bool:
+        shown = self._guest.seen if session.identity.bound else None
+        if session.identity.bound and shown is None:
+            return False
+        proof = workProof(
+            session.key, work.serial, shown.certificate if shown else None
+        )
+        return sameProof(proof, work.proof) and session.takes(work.serial)
 
     def _refuse(self, code: str, reason: str, versions: tuple[int, ...] = ()) -> None:
         refused = Refused(code, reason, versions=versions)

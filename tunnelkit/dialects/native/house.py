@@ -13,6 +13,7 @@ from tunnelkit import __version__
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.control.verifier import Verifier
 from tunnelkit.interfaces import IRelay
+from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.published import Published
 
 PROGRAM = f"tunnelkit/{__version__}"
@@ -31,6 +32,9 @@ class House:
     @ivar lookup: gives what a user's login is checked against.
     @ivar decoyKey: makes decoys for users that do not exist.
     @ivar nonce: gives random text for a login.
+    @ivar shown: gives the fingerprints of the certificates that the server shows now
+        or soon.
+    @ivar troubles: told of each login that failed.
     @ivar counts: totals since the start, by name.
     """
 
@@ -41,4 +45,6 @@ class House:
     lookup: Callable[[str], Verifier | None]
     decoyKey: bytes
     nonce: Callable[[], str]
+    shown: Callable[[], tuple[str, ...]]
+    troubles: Bursts
     counts: dict[str, int] = field(default_factory=_noCounts)

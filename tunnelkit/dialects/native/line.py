@@ -9,6 +9,7 @@ import hashlib
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.carrier.supply import Supply
@@ -19,6 +20,7 @@ from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
 from tunnelkit.wire.codec import said
+from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.messages import Closed, Drain, Start, Welcome, Work
 
 DISPLACED: Final = 15.0
@@ -67,6 +69,7 @@ class Line:
     @ivar channel: the control channel.
     """
 
+    _log = Logger()
     channel: CallingChannel
 
     def __init__(self, client: LineOwner, reached: Reached) -> None:
@@ -78,20 +81,30 @@ class Line:
         self._vouched = {_hash(reached)}
         self._supply = Supply(self._openWork, client.started)
 
-    def leave(self, reason: str) -> None:
+    def leave(self, reason: str) -> Deferred[None]:
         """
         Say good-bye.
+
+        @return: fires when the control channel is gone.
         """
-        self.channel.leave(reason)
+        return self.channel.leave(reason)
 
     def withdraw(self, tunnels: tuple[Wanted, ...]) -> None:
         """
         Withdraw tunnels.
         """
         for tunnel in tunnels:
-            if tunnel.address:
-                tunnel.forget()
+            opened = bool(tunnel.address)
+            tunnel.forget()
+            if opened:
                 self.channel.close(tunnel.spec.name).addErrback(lambda _: None)
+
+    def retired(self) -> bool:
+        """
+        Close the work connections, none of which carries a stream any more, and say
+        whether all are gone: then the server has read what was sent on them.
+        """
+        return self._supply.retired()
 
     def workOpening(self, reached: Reached, route: Route) -> bytes:
         """
@@ -119,8 +132,11 @@ class Line:
         """
         The login is good.
         """
+        try:
+            self._key = bytes.fromhex(welcome.key)
+        except ValueError:
+            raise WireError("the session's key is not hexadecimal") from None
         self._session = welcome.session
-        self._key = bytes.fromhex(welcome.key)
         self._bound = bound
         self._client.loggedIn(self)
 
@@ -146,6 +162,7 @@ class Line:
         """
         The server is about to stop; it says good-bye when it does.
         """
+        self._log.info("the server stops within {n} seconds", n=drain.seconds)
 
     def parted(self, parting: Parting) -> None:
         """

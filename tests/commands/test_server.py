@@ -1,0 +1,359 @@
+"""
+Tests for L{tunnelkit.commands.server}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from twisted.application.service import IServiceMaker
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.plugin import getPlugins
+from twisted.python.failure import Failure
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.admin.asking import TOKEN, FakeSource
+from tunnelkit.commands import server
+from tunnelkit.commands.server import Options, adminSite
+from tunnelkit.settings import ServerSettings
+from tunnelkit.wire.ports import PortSet
+from tunnelkit.wire.token import Token
+
+OWN = Token("default", "0123456789abcdef0123456789abcdef01234567")
+ENVIRON = {"STATE_DIRECTORY": "/var/lib/tunnelkit"}
+DEFAULTS = ServerSettings(
+    ports=("tcp6:8910:backlog=4096",),
+    state=Path("/var/lib/tunnelkit"),
+    certificate=None,
+    key=None,
+    bind="",
+    allowed=PortSet(((1024, 8909), (8912, 65535))),
+    hostname="",
+    insecure=False,
+    behindTLS=False,
+    token=None,
+    admin="tcp:8911:interface=127.0.0.1:backlog=4096",
+    grace=10.0,
+)
+
+
+class OptionsCase(SynchronousTestCase):
+    """
+    A server's command lines.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a folder for files.
+        """
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def file(self, name: str, content: str = "") -> str:
+        """
+        Write a file.
+        """
+        path = self.folder / name
+        path.write_text(content)
+        path.chmod(0o600)
+        return str(path)
+
+    def settings(
+        self,
+        *arguments: str,
+        environ: Mapping[str, str] = ENVIRON,
+        ipv6: bool = True,
+    ) -> ServerSettings:
+        """
+        Give what a command line comes to.
+        """
+        options = Options(environ, lambda: ipv6)
+        options.parseOptions([*arguments])
+        return options.settings
+
+    def assertChanges(self, arguments: tuple[str, ...], **changes: object) -> None:
+        """
+        A command line changes these settings, and no other.
+        """
+        settings = self.settings(*arguments)
+        found = {
+            field.name: getattr(settings, field.name)
+            for field in fields(settings)
+            if getattr(settings, field.name) != getattr(DEFAULTS, field.name)
+        }
+        self.assertEqual(found, changes, arguments)
+
+    def refusal(self, *arguments: str, environ: Mapping[str, str] = ENVIRON) -> str:
+        """
+        Give what is said of a command line that cannot be used.
+        """
+        error = self.assertRaises(
+            UsageError, self.settings, *arguments, environ=environ
+        )
+        return str(error)
+
+
+class SettingsTests(OptionsCase):
+    """
+    Each option changes what it is for.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        A server needs no option.
+        """
+        self.assertEqual(self.settings(), DEFAULTS)
+
+    def test_noIPv6(self) -> None:
+        """
+        A server runs on a machine without IPv6.
+        """
+        self.assertEqual(self.settings(ipv6=False).ports, ("tcp:8910:backlog=4096",))
+        self.assertEqual(
+            self.settings("--port", "1", ipv6=False).ports, ("tcp:1:backlog=4096",)
+        )
+
+    def test_everyFlag(self) -> None:
+        """
+        Each flag changes one thing.
+        """
+        certificate, key = self.file("c.pem"), self.file("k.pem")
+        token = self.file("own.token", f"{OWN}\n")
+        for arguments, changes in (
+            (
+                ("--port", "8910", "--port=unix:/run/x"),
+                {"ports": ("tcp6:8910:backlog=4096", "unix:/run/x")},
+            ),
+            (("--state", "/srv/tk"), {"state": Path("/srv/tk")}),
+            (
+                ("--certificate", certificate, "--key", key),
+                {"certificate": Path(certificate), "key": Path(key)},
+            ),
+            (("--bind", "192.0.2.1"), {"bind": "192.0.2.1"}),
+            (("--bind", "[2001:DB8::1]"), {"bind": "2001:db8::1"}),
+            (
+                ("--ports", "10000-20000,9000"),
+                {"allowed": PortSet(((9000, 9000), (10000, 20000)))},
+            ),
+            (("--hostname", "vps.example.org"), {"hostname": "vps.example.org"}),
+            (("--hostname", "[2001:db8::1]"), {"hostname": "2001:db8::1"}),
+            (("--insecure",), {"insecure": True}),
+            (("--behind-tls",), {"behindTLS": True}),
+            (("--token-file", token), {"token": OWN}),
+            (("--grace", "2.5"), {"grace": 2.5}),
+            (("--log-level", "debug"), {}),
+        ):
+            self.assertChanges(arguments, **changes)
+
+    def test_admin(self) -> None:
+        """
+        The admin rooms are where the user says: by a bare port on this machine alone,
+        or nowhere.
+        """
+        for text, where, allowed in (
+            ("9000", "tcp:9000:interface=127.0.0.1:backlog=4096", (8910, 9000)),
+            ("tcp:9000", "tcp:9000:backlog=4096", (8910, 9000)),
+            ("unix:/run/admin", "unix:/run/admin", (8910,)),
+            ("off", None, (8910,)),
+        ):
+            self.assertChanges(
+                ("--admin", text),
+                admin=where,
+                allowed=PortSet(((1024, 65535),)).without(allowed),
+            )
+
+    def test_ownPorts(self) -> None:
+        """
+        Clients do not get the server's own ports, unless the operator says which they
+        get.
+        """
+        settings = self.settings("--port", "2000", "--port", "tcp:3000", "--port=80")
+        self.assertEqual(
+            settings.allowed, PortSet(((1024, 65535),)).without((2000, 3000, 8911))
+        )
+        settings = self.settings("--port", "2000", "--ports", "1999-2001")
+        self.assertEqual(settings.allowed, PortSet(((1999, 2001),)))
+
+    def test_environment(self) -> None:
+        """
+        A container without a lasting disk gives its token in the environment, and
+        systemd its folder.
+        """
+        environ = {"STATE_DIRECTORY": "/x", "TUNNELKIT_TOKEN": str(OWN)}
+        settings = self.settings(environ=environ)
+        self.assertEqual((settings.state, settings.token), (Path("/x"), OWN))
+
+    def test_file(self) -> None:
+        """
+        A file says all that flags can.
+        """
+        self.file("c.pem")
+        self.file("k.pem")
+        self.file("own.token", f"{OWN}\n")
+        config = self.file(
+            "server.toml",
+            """
+            port = [8910, "unix:/run/x"]
+            state = "state"
+            certificate = "c.pem"
+            key = "k.pem"
+            bind = "0.0.0.0"
+            ports = [9000, "10000-20000"]
+            hostname = "vps.example.org"
+            insecure = true
+            behind-tls = true
+            token-file = "own.token"
+            admin = "off"
+            grace = 3
+            log-level = "warn"
+            """,
+        )
+        options = Options(ENVIRON, lambda: True)
+        options.parseOptions(["--config", config])
+        self.assertEqual(
+            options.settings,
+            ServerSettings(
+                ports=("tcp6:8910:backlog=4096", "unix:/run/x"),
+                state=self.folder / "state",
+                certificate=self.folder / "c.pem",
+                key=self.folder / "k.pem",
+                bind="0.0.0.0",
+                allowed=PortSet(((9000, 9000), (10000, 20000))),
+                hostname="vps.example.org",
+                insecure=True,
+                behindTLS=True,
+                token=OWN,
+                admin=None,
+                grace=3.0,
+            ),
+        )
+        self.assertEqual(options.logLevel, "warn")
+
+    def test_fileHasEverything(self) -> None:
+        """
+        There is no flag that the file cannot say.
+        """
+        options = Options(ENVIRON)
+        flags = {name.rstrip("=") for name in options.longOpt}
+        self.assertEqual(flags - {"config", "help", "version"}, set(Options.fileKeys))
+
+
+class RefusalTests(OptionsCase):
+    """
+    What cannot be used is refused before anything starts, in words that name it.
+    """
+
+    def test_everyOption(self) -> None:
+        """
+        The option and what is wrong with it are named.
+        """
+        for arguments, words in (
+            (("--port", "0"), "--port: '0' is not a port"),
+            (("--port", "70000"), "--port: '70000' is not a port"),
+            (("--port", "tcp:70000"), "--port: 'tcp:70000': 70000 is not a port"),
+            (("--port", "tpc:1"), "--port: 'tpc:1' is not an endpoint description"),
+            (("--port", "1", "--port", "x"), "--port: 'x' is neither a port number"),
+            (("--admin", "no"), "--admin: 'no' is neither a port number"),
+            (("--state", ""), "--state: the path is empty"),
+            (("--bind", "localhost"), "--bind: 'localhost' is not an IP address"),
+            (("--bind", "10.0.0.1:80"), "--bind: '10.0.0.1:80' is not an IP address"),
+            (("--ports", "9000-"), "--ports: '9000-' is not a port or a range"),
+            (("--ports", "0-10"), "--ports: '0-10' is not a port or a range"),
+            (("--ports", "20-10"), "--ports: '20-10' ends before it begins"),
+            (("--ports", ""), "--ports: '' is not a port or a range"),
+            (("--hostname", "vps:80"), "--hostname: 'vps:80' has a port"),
+            (("--hostname", "a b"), "--hostname: 'a b' is not a host"),
+            (("--hostname", "http://vps"), "--hostname: 'http://vps' is not a host"),
+            (("--grace", "-1"), "--grace: '-1' is not a number of seconds"),
+            (("--log-level", "x"), "--log-level: 'x' is not one of debug, info"),
+            (("--config", "no.toml"), "--config: "),
+            (("--token-file", "no.token"), "--token-file: "),
+            (("--token", str(OWN)), "--token"),
+            (("8910",), "'8910' belongs to no option"),
+        ):
+            self.assertIn(words, self.refusal(*arguments))
+
+    def test_certificateAndKey(self) -> None:
+        """
+        A certificate without its key, or the reverse, is no use; both must be there.
+        """
+        there, gone = self.file("there.pem"), str(self.folder / "gone.pem")
+        for arguments, words in (
+            (("--certificate", there), "--key is missing"),
+            (("--key", there), "--certificate is missing"),
+            (
+                ("--certificate", there, "--key", gone),
+                f"--key: {gone} cannot be read: No such file",
+            ),
+            (
+                ("--certificate", gone, "--key", there),
+                f"--certificate: {gone} cannot be read: No such file",
+            ),
+        ):
+            self.assertIn(words, self.refusal(*arguments))
+
+    def test_weakToken(self) -> None:
+        """
+        A secret that could be guessed is refused, and not repeated.
+        """
+        for secret in ("a" * 40, "hunter2" * 2, "0123456789" * 3, "0123456789abcdef"):
+            environ = {"TUNNELKIT_TOKEN": f"tk1_default_{secret}"}
+            words = self.refusal(environ=environ)
+            self.assertIn("TUNNELKIT_TOKEN: the secret is too weak", words)
+            self.assertNotIn(secret, words)
+
+    def test_othersToken(self) -> None:
+        """
+        A client's token left in the environment is not taken for the server's own.
+        """
+        environ = {"TUNNELKIT_TOKEN": str(Token("alice", OWN.secret))}
+        self.assertIn(
+            "TUNNELKIT_TOKEN: this is a token of the user alice",
+            self.refusal(environ=environ),
+        )
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    The commands are in C{twistd}.
+    """
+
+    def test_found(self) -> None:
+        """
+        C{twistd tunnelserver} is this module.
+        """
+        (maker,) = (
+            maker
+            for maker in getPlugins(IServiceMaker)
+            if maker.tapname == "tunnelserver"
+        )
+        self.assertIs(maker.options, Options)
+        self.assertEqual(maker.makeService, server.makeService)
+
+
+class AdminSiteTests(SynchronousTestCase):
+    """
+    The rooms are made for a server.
+    """
+
+    def test_site(self) -> None:
+        """
+        The page is behind the token that the server gives.
+        """
+        site = adminSite(FakeSource(), TOKEN, Clock())
+        for header, status in (("", 401), (f"Authorization: Bearer {TOKEN}\r\n", 200)):
+            transport = StringTransport()
+            channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+            assert channel is not None
+            channel.makeConnection(transport)
+            request = f"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n{header}\r\n"
+            channel.dataReceived(request.encode())
+            start = transport.value()[:12]
+            self.assertEqual(start, f"HTTP/1.1 {status}".encode())
+            channel.connectionLost(Failure(ConnectionDone()))

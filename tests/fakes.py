@@ -1,0 +1,370 @@
+"""
+Doubles of what the parts of a server and of a client work with, which remember what
+they were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from itertools import count
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocol, IReactorTime
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tunnelkit.control.session import Identity, Session
+from tunnelkit.interfaces import (
+    IEnd,
+    IJoin,
+    IRelay,
+    IWorkEnd,
+    IWorkOwner,
+    Outcome,
+    TunnelStatus,
+)
+from tunnelkit.relay.connection import Connection
+from tunnelkit.relay.secure import ClientTLS, ServerTLS
+from tunnelkit.wire.address import HostPort, LocalAddress
+from tunnelkit.wire.certificate import CertificatePair, selfSigned
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.frames import FrameDecoder, Message
+from tunnelkit.wire.messages import FromServer
+
+IDENTITY: Final = Identity(
+    user="ann",
+    client="laptop",
+    instance="instance1",
+    program="tunnelkit/1",
+    peer="192.0.2.7:5000",
+    host="vps.example.org",
+    bound=True,
+)
+
+
+class TimedCase(SynchronousTestCase):
+    """
+    A test with a clock of its own, at the end of which nothing waits for it.
+    """
+
+    clock: Clock
+
+    def setUp(self) -> None:
+        """
+        Make the clock.
+        """
+        self.clock = Clock()
+        self.addCleanup(self.assertQuiet)
+
+    def assertQuiet(self) -> None:
+        """
+        Nothing is left that would keep a reactor busy.
+        """
+        self.assertEqual(list(map(str, self.clock.getDelayedCalls())), [])
+
+
+@implementer(IEnd)
+class FakeEnd:
+    """
+    A visitor's or a local service's connection.
+    """
+
+    def __init__(
+        self, peer: str = "192.0.2.9:6000", local: str = "198.51.100.1:9000"
+    ) -> None:
+        self.peer = peer
+        self.local = local
+        self.aborted = False
+
+    def abort(self) -> None:
+        """
+        Remember that.
+        """
+        self.aborted = True
+
+
+@implementer(IWorkEnd)
+class FakeWork(FakeEnd):
+    """
+    A work connection.
+
+    @ivar number: how many streams were begun.
+    @ivar refused: codes and reasons.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = 0
+        self.closed = False
+        self.refused: list[tuple[ResetCode, str]] = []
+
+    def begin(self) -> int:
+        """
+        Count.
+        """
+        self.number += 1
+        return self.number
+
+    def refuse(self, code: ResetCode, reason: str) -> None:
+        """
+        Remember that.
+        """
+        self.refused.append((code, reason))
+
+    def close(self) -> None:
+        """
+        Remember that.
+        """
+        self.closed = True
+
+
+@implementer(IJoin)
+class FakeJoin:
+    """
+    A join, which a test ends.
+
+    @ivar outcome: how it ended.
+    """
+
+    def __init__(self, one: IEnd, other: IEnd, opening: bytes) -> None:
+        self.one = one
+        self.other = other
+        self.opening = opening
+        self.ended: Deferred[Outcome] = Deferred()
+        self.outcome: Outcome | None = None
+        self.forth = 0
+        self.back = 0
+
+    def abort(self, code: ResetCode, reason: str) -> None:
+        """
+        End it.
+        """
+        self.end(Outcome(code, reason))
+
+    def end(self, outcome: Outcome = Outcome()) -> None:  # noqa: B008
+        """
+        End it, well or not.
+        """
+        if self.outcome is None:
+            self.outcome = outcome
+            self.ended.callback(outcome)
+
+
+@implementer(IListeningPort)
+class FakePort:
+    """
+    A public port.
+
+    @ivar stopping: fires, by a test, when it is free.
+    """
+
+    def __init__(
+        self,
+        relay: FakeRelay,
+        address: HostPort,
+        arrived: Callable[[IEnd], None],
+    ) -> None:
+        self.address = address
+        self.arrived = arrived
+        self.stopping: Deferred[None] | None = None
+        self._relay = relay
+
+    def startListening(self) -> None:
+        """
+        Do nothing: it does already.
+        """
+
+    def stopListening(self) -> Deferred[None]:
+        """
+        Be free at once, or when the test says so.
+        """
+        stopped = Deferred() if self._relay.slow else succeed(None)
+        self.stopping = stopped
+        stopped.addCallback(lambda _: self._relay.ports.pop(self.address.port))
+        return stopped
+
+    def getHost(self) -> Any:
+        """
+        Give nothing: nobody asks.
+        """
+
+
+@implementer(IRelay)
+class FakeRelay:
+    """
+    A relay.
+
+    @ivar ports: those that are listened on.
+    @ivar taken: why ports cannot be had.
+    @ivar slow: whether ports are free only when the test says so.
+    @ivar dials: addresses, and what becomes of each.
+    @ivar joins: all that were made.
+    @ivar bug: what C{join} raises.
+    """
+
+    def __init__(self) -> None:
+        self.ports: dict[int, FakePort] = {}
+        self.taken: dict[int, OSError] = {}
+        self.slow = False
+        self.dials: list[tuple[LocalAddress, Deferred[IEnd]]] = []
+        self.joins: list[FakeJoin] = []
+        self.bug: Exception | None = None
+
+    def listen(self, address: HostPort, arrived: Callable[[IEnd], None]) -> FakePort:
+        """
+        Listen, if the port can be had.
+        """
+        if address.port in self.taken:
+            why = self.taken[address.port]
+            raise CannotListenError(address.host, address.port, why)
+        assert address.port not in self.ports, "our own tunnel has that port"
+        self.ports[address.port] = port = FakePort(self, address, arrived)
+        return port
+
+    def dial(self, address: LocalAddress, timeout: float) -> Deferred[IEnd]:
+        """
+        Have the test say what becomes of it.
+        """
+        dialled: Deferred[IEnd] = Deferred()
+        self.dials.append((address, dialled))
+        return dialled
+
+    def secure(
+        self,
+        connection: Connection,
+        rest: bytes,
+        side: ClientTLS | ServerTLS,
+        protocol: IProtocol,
+    ) -> None:
+        """
+        Never do that.
+        """
+        raise NotImplementedError
+
+    def borrow(
+        self, connection: Connection, rest: bytes, owner: IWorkOwner, client: bool
+    ) -> IWorkEnd:
+        """
+        Never do that.
+        """
+        raise NotImplementedError
+
+    def join(self, one: IEnd, other: IEnd, opening: bytes) -> FakeJoin:
+        """
+        Join.
+        """
+        if self.bug is not None:
+            raise self.bug
+        self.joins.append(FakeJoin(one, other, opening))
+        return self.joins[-1]
+
+
+class FakeChannel:
+    """
+    A control channel, as a session has it.
+
+    @ivar messages: what was said.
+    @ivar left: with which words it was closed.
+    @ivar vouched: which certificates were announced, and who waits for the answer.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[FromServer] = []
+        self.left: list[tuple[str, str, bool]] = []
+        self.vouched: list[tuple[tuple[str, ...], Deferred[None]]] = []
+
+    def send(self, message: FromServer) -> None:
+        """
+        Remember it.
+        """
+        self.messages.append(message)
+
+    def leave(self, code: str, reason: str, retry: bool) -> None:
+        """
+        Remember that.
+        """
+        self.left.append((code, reason, retry))
+
+    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
+        """
+        Have the test answer.
+        """
+        self.vouched.append((hashes, Deferred()))
+        return self.vouched[-1][1]
+
+
+@dataclass
+class FakeTunnel:
+    """
+    A tunnel, as a session has it.
+
+    @ivar said: what was asked of it, in order.
+    """
+
+    said: list[str] = field(default_factory=list)
+
+    def status(self) -> TunnelStatus:
+        """
+        Never asked.
+        """
+        raise NotImplementedError
+
+    def withdraw(self) -> None:
+        """
+        Remember that.
+        """
+        self.said.append("withdraw")
+
+    def cut(self, reason: str) -> None:
+        """
+        Remember that.
+        """
+        self.said.append(f"cut: {reason}")
+
+
+_NUMBERS: Final = count(1)
+
+
+def random(size: int) -> bytes:
+    """
+    Give bytes that are not random, and different at each call.
+    """
+    return bytes((next(_NUMBERS) >> 8 * at) % 256 for at in reversed(range(size)))
+
+
+def session(
+    clock: IReactorTime,
+    ended: Callable[[Session, str], None] = lambda session, reason: None,
+    **who: Any,
+) -> tuple[Session, FakeChannel]:
+    """
+    Log somebody in.
+
+    @param who: in what they differ from L{IDENTITY}.
+    """
+    channel = FakeChannel()
+    identity = replace(IDENTITY, **who)
+    return Session(identity, channel, clock, 1000.0, random, ended), channel
+
+
+@cache
+def pairOf(*names: str) -> CertificatePair:
+    """
+    Make a certificate, the same for the same names.
+    """
+    return selfSigned(names, datetime.now(UTC))
+
+
+def messages(data: bytes) -> Iterable[dict[str, Any]]:
+    """
+    Read the messages in what a side wrote.
+    """
+    for frame in FrameDecoder().feed(data):
+        assert isinstance(frame, Message), f"{frame} is no message"
+        yield dict(frame.body)

@@ -1,0 +1,174 @@
+"""
+Tests for L{tunnelkit.tunnels.local}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectingCancelledError
+from twisted.python.failure import Failure
+
+from tests.fakes import FakeEnd, FakeRelay, FakeWork, TimedCase
+from tests.logs import Log
+from tunnelkit.interfaces import Outcome, Undialled
+from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.messages import Start
+
+LOCAL = HostPort("127.0.0.1", 8000)
+START = Start(7, "web", "tcp", "192.0.2.9:6000", "198.51.100.1:9000")
+DOWN = Undialled(ResetCode.REFUSED, "the local service 127.0.0.1:8000 refused")
+
+
+class LocalTests(TimedCase):
+    """
+    Each visitor gets a connection to the local service.
+    """
+
+    def setUp(self) -> None:
+        """
+        Publish a service.
+        """
+        super().setUp()
+        self.log = Log(self)
+        self.relay = FakeRelay()
+        self.local = self.published()
+        self.addCleanup(lambda: self.local.cut("the test is over"))
+
+    def published(self, proxy: int = 0) -> LocalTCP:
+        """
+        Publish a service.
+        """
+        spec = TunnelSpec(kind="tcp", local=LOCAL, name="web", proxy=proxy)
+        return LocalTCP(spec, self.relay, self.clock)
+
+    def start(self, start: Start = START) -> FakeWork:
+        """
+        Have a visitor come.
+        """
+        work = FakeWork()
+        self.local.started(work, start)
+        return work
+
+    def warnings(self) -> list[str]:
+        """
+        Give what the log warns of.
+        """
+        return self.log.lines("warn", "error")
+
+    def test_served(self) -> None:
+        """
+        The service is dialled, and joined to the visitor.
+        """
+        work = self.start()
+        ((address, dialled),) = self.relay.dials
+        self.assertEqual(address, LOCAL)
+        self.assertEqual(self.local.streams, 1)
+        service = FakeEnd()
+        dialled.callback(service)
+        (join,) = self.relay.joins
+        self.assertEqual((join.one, join.other, join.opening), (work, service, b""))
+        self.assertEqual(self.local.streams, 1)
+        join.end()
+        self.assertEqual(self.local.streams, 0)
+
+    def test_proxy(self) -> None:
+        """
+        A service that wants to know its visitors gets a PROXY header before their
+        first byte.
+        """
+        for version, header in (
+            (1, b"PROXY TCP4 192.0.2.9 198.51.100.1 6000 9000\r\n"),
+            (2, b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"),
+        ):
+            self.local = self.published(version)
+            self.start()
+            self.relay.dials[-1][1].callback(FakeEnd())
+            opening = self.relay.joins[-1].opening
+            self.assertTrue(opening.startswith(header), opening)
+            self.relay.joins[-1].end()
+
+    def test_proxyUnknown(self) -> None:
+        """
+        Where the visitor came through a UNIX socket, the header says that it does not
+        tell.
+        """
+        self.local = self.published(1)
+        self.start(Start(1, "web", "tcp", "unix:/run/x", "unix:/run/x"))
+        self.relay.dials[-1][1].callback(FakeEnd())
+        self.assertEqual(self.relay.joins[-1].opening, b"PROXY UNKNOWN\r\n")
+        self.relay.joins[-1].end()
+
+    def test_down(self) -> None:
+        """
+        While the service is down each visitor is reset with the reason, the log says
+        it once, and it works again when the service does.
+        """
+        for _ in range(20):
+            work = self.start()
+            self.relay.dials[-1][1].errback(Failure(DOWN))
+            self.assertEqual(work.refused, [(ResetCode.REFUSED, DOWN.reason)])
+        self.assertEqual(self.warnings(), [f"visitors of web are reset: {DOWN.reason}"])
+        self.start()
+        self.relay.dials[-1][1].callback(FakeEnd())
+        self.assertEqual(len(self.relay.joins), 1)
+
+    def test_outcome(self) -> None:
+        """
+        How a single stream ended is no news but to whoever debugs.
+        """
+        self.start()
+        self.relay.dials[-1][1].callback(FakeEnd())
+        self.relay.joins[0].end(Outcome(ResetCode.PEER, "the visitor\n went"))
+        self.assertEqual(self.warnings(), [])
+        self.assertEqual(
+            self.log.lines("debug"),
+            ["stream of 192.0.2.9:6000 at web: the visitor? went"],
+        )
+
+    def test_cut(self) -> None:
+        """
+        A client that stops resets its streams, and dials no further for those who
+        wait.
+        """
+        dialling, running = self.start(), self.start()
+        self.relay.dials[1][1].callback(FakeEnd())
+        self.local.cut("the client is stopping")
+        stopping = (ResetCode.STOPPING, "the client is stopping")
+        self.assertEqual(dialling.refused, [stopping])
+        self.assertEqual(self.relay.joins[0].outcome, Outcome(*stopping))
+        self.assertEqual(self.local.streams, 0)
+        self.assertEqual(running.refused, [])
+        self.assertQuiet()
+
+    def test_cutWhileConnecting(self) -> None:
+        """
+        An endpoint has a word of its own for being given up; it is no bug.
+        """
+        work = self.start()
+        address = IPv4Address("TCP", "127.0.0.1", 8000)
+        self.relay.dials[0][1].errback(Failure(ConnectingCancelledError(address)))
+        self.assertEqual(work.refused[0][0], ResetCode.STOPPING)
+
+    def test_bugAtDialling(self) -> None:
+        """
+        A bug is in the log with its traceback, and the visitor is reset.
+        """
+        work = self.start()
+        self.relay.dials[0][1].errback(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(work.refused[0][0], ResetCode.INTERNAL)
+
+    def test_bugAtJoining(self) -> None:
+        """
+        A bug behind the dialling leaves no connection to the service behind.
+        """
+        self.relay.bug = ZeroDivisionError()
+        work, service = self.start(), FakeEnd()
+        self.relay.dials[0][1].callback(service)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(service.aborted)
+        self.assertEqual(work.refused[0][0], ResetCode.INTERNAL)
+        self.assertEqual(self.local.streams, 0)

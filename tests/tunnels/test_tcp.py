@@ -1,0 +1,329 @@
+"""
+Tests for L{tunnelkit.tunnels.tcp}.
+"""
+
+from __future__ import annotations
+
+import errno
+from itertools import count
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+
+from tests.fakes import (
+    FakeChannel,
+    FakeEnd,
+    FakeJoin,
+    FakeRelay,
+    FakeWork,
+    TimedCase,
+    messages,
+    session,
+)
+from tests.logs import Log
+from tunnelkit.control.session import STREAMS
+from tunnelkit.interfaces import Lease, Outcome, TunnelStatus
+from tunnelkit.tunnels.tcp import WAITING, PublicTCP
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import ResetCode
+
+PORT = 9000
+LEASE = Lease("tcp", PORT, "ann", "laptop", "web", 1000.0)
+
+
+class PublicCase(TimedCase):
+    """
+    A tunnel on the server, listening.
+    """
+
+    def setUp(self) -> None:
+        """
+        Publish.
+        """
+        super().setUp()
+        self.log = Log(self)
+        self.relay = FakeRelay()
+        self.session, self.channel = session(self.clock)
+        self.withdrawals: list[tuple[PublicTCP, Deferred[object]]] = []
+        self.tunnel = PublicTCP(
+            self.session,
+            "web",
+            LEASE,
+            "tcp://vps.example.org:9000",
+            self.relay,
+            self.clock,
+            lambda tunnel, free: self.withdrawals.append((tunnel, free)),
+        )
+        self.tunnel.listen("")
+        self.session.tunnels["web"] = self.tunnel
+        self.ports = count(6000)
+        self.addCleanup(self.session.end, "", "the session has ended")
+
+    def visit(self) -> FakeEnd:
+        """
+        Have a visitor come.
+        """
+        visitor = FakeEnd(f"192.0.2.9:{next(self.ports)}")
+        self.relay.ports[PORT].arrived(visitor)
+        return visitor
+
+    def add(self) -> FakeWork:
+        """
+        Have the client open a work connection.
+        """
+        work = FakeWork()
+        self.session.pool.add(work)
+        return work
+
+    def serve(self) -> FakeJoin:
+        """
+        Have a visitor come who is served at once.
+        """
+        self.add()
+        self.visit()
+        return self.relay.joins[-1]
+
+    def said(self) -> list[str]:
+        """
+        Give what the log says to whoever does not debug.
+        """
+        return self.log.lines("info", "warn", "error")
+
+
+class ServingTests(PublicCase):
+    """
+    A visitor reaches the client.
+    """
+
+    def test_served(self) -> None:
+        """
+        A visitor is joined to a work connection, behind the message that tells the
+        client who it is and what it came to.
+        """
+        work, visitor = self.add(), self.visit()
+        (join,) = self.relay.joins
+        self.assertEqual((join.one, join.other), (visitor, work))
+        self.assertEqual(
+            [*messages(join.opening)],
+            [
+                {
+                    "type": "start",
+                    "stream": 1,
+                    "tunnel": "web",
+                    "kind": "tcp",
+                    "visitor": "192.0.2.9:6000",
+                    "address": "198.51.100.1:9000",
+                }
+            ],
+        )
+
+    def test_nextStream(self) -> None:
+        """
+        The next visitor on the same work connection is another stream.
+        """
+        join = self.serve()
+        join.end()
+        assert isinstance(join.other, FakeWork)
+        self.session.pool.idle(join.other)
+        self.visit()
+        (start,) = messages(self.relay.joins[-1].opening)
+        self.assertEqual(start["stream"], 2)
+
+    def test_waits(self) -> None:
+        """
+        A visitor who finds no work connection waits for one.
+        """
+        visitor = self.visit()
+        self.assertEqual(self.relay.joins, [])
+        self.assertEqual(self.tunnel.streams, 1)
+        self.add()
+        self.assertIs(self.relay.joins[0].one, visitor)
+        self.assertFalse(visitor.aborted)
+
+    def test_waitsInVain(self) -> None:
+        """
+        A visitor for whom none comes in ten seconds is reset, and the log says why.
+        """
+        visitor = self.visit()
+        self.clock.advance(10)
+        self.assertTrue(visitor.aborted)
+        self.assertEqual(
+            self.said(),
+            ["visitors of web are reset: the client opened no work connection in 10 s"],
+        )
+        self.assertEqual((self.tunnel.streams, self.session.streams), (0, 0))
+
+    def test_bind(self) -> None:
+        """
+        It listens where the server was told to.
+        """
+        self.assertEqual(self.relay.ports[PORT].address, HostPort("", PORT))
+
+    def test_cannotListen(self) -> None:
+        """
+        Where the port cannot be had, that is the caller's to tell.
+        """
+        self.relay.taken[PORT] = OSError(errno.EADDRINUSE, "Address already in use")
+        self.assertRaises(CannotListenError, self.tunnel.listen, "")
+
+    def test_bug(self) -> None:
+        """
+        A bug at one visitor costs that visitor and its work connection, and nothing
+        is counted for ever.
+        """
+        self.relay.bug = ZeroDivisionError()
+        work, visitor = self.add(), self.visit()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(work.aborted)
+        self.assertTrue(visitor.aborted)
+        self.assertEqual((self.tunnel.streams, self.session.streams), (0, 0))
+        self.relay.bug = None
+        self.serve().end()
+
+
+class BoundTests(PublicCase):
+    """
+    Visitors are many, but not without end.
+    """
+
+    def test_waiting(self) -> None:
+        """
+        4096 visitors wait, the next is reset; those who wait are not harmed.
+        """
+        visitors = [self.visit() for _ in range(WAITING)]
+        last = self.visit()
+        self.assertTrue(last.aborted)
+        self.assertFalse(any(visitor.aborted for visitor in visitors))
+        self.assertEqual(
+            self.said(), ["visitors of web are reset: too many visitors at once"]
+        )
+        status = self.tunnel.status()
+        self.assertEqual((status.visitors, status.failed), (WAITING + 1, 1))
+
+    def test_streams(self) -> None:
+        """
+        A session has 65536 streams at most, over all its tunnels.
+        """
+        self.session.streams = STREAMS - 1
+        self.serve()
+        self.add()
+        self.assertTrue(self.visit().aborted)
+        self.relay.joins[0].end()
+        self.assertFalse(self.visit().aborted)
+
+
+class EndingTests(PublicCase):
+    """
+    Streams end, and tunnels do.
+    """
+
+    def test_ended(self) -> None:
+        """
+        A stream that ended well is no news.
+        """
+        join = self.serve()
+        self.assertEqual((self.tunnel.streams, self.session.streams), (1, 1))
+        join.end()
+        self.assertEqual((self.tunnel.streams, self.session.streams), (0, 0))
+        self.assertEqual(self.said(), [])
+        self.assertEqual(self.tunnel.status().failed, 0)
+
+    def test_serviceIsDown(self) -> None:
+        """
+        That the local service refuses everybody is said once.
+        """
+        reason = "the local service 127.0.0.1:8000 refused the connection"
+        for _ in range(50):
+            self.serve().end(Outcome(ResetCode.REFUSED, reason))
+        self.assertEqual(self.said(), [f"visitors of web are reset: {reason}"])
+        self.assertEqual(self.tunnel.status().failed, 50)
+
+    def test_reset(self) -> None:
+        """
+        That a visitor or the service reset its stream is its own doing: not in the
+        log, but counted.
+        """
+        self.serve().end(Outcome(ResetCode.PEER, "192.0.2.9:6000 reset it"))
+        self.assertEqual(self.said(), [])
+        self.assertEqual(self.tunnel.status().failed, 1)
+
+    def test_reasonFromTheClient(self) -> None:
+        """
+        A reason that the client gives does no harm to the log.
+        """
+        self.serve().end(Outcome(ResetCode.REFUSED, "no\n\x1b[2J"))
+        lines = self.log.lines("debug", "info")
+        self.assertTrue(lines)
+        self.assertTrue(all(line.isprintable() for line in lines))
+
+    def test_withdraw(self) -> None:
+        """
+        A tunnel that is withdrawn takes no more visitors, and streams under way go
+        on.
+        """
+        join = self.serve()
+        self.tunnel.withdraw()
+        ((tunnel, free),) = self.withdrawals
+        self.assertIs(tunnel, self.tunnel)
+        self.successResultOf(free)
+        self.assertEqual(self.relay.ports, {})
+        self.assertIsNone(join.outcome)
+        self.tunnel.withdraw()
+        self.assertEqual(len(self.withdrawals), 1)
+
+    def test_cut(self) -> None:
+        """
+        Streams of a session that has ended are reset, and so are those who wait;
+        that is one line in the log, which is the session's.
+        """
+        join, waiting = self.serve(), self.visit()
+        self.session.end("", "the control channel is gone")
+        reason = "the control channel is gone"
+        self.assertEqual(join.outcome, Outcome(ResetCode.WITHDRAWN, reason))
+        self.assertTrue(waiting.aborted)
+        self.assertEqual((self.tunnel.streams, self.session.streams), (0, 0))
+        self.assertEqual(self.said(), [])
+        self.assertQuiet()
+
+
+class StatusTests(PublicCase):
+    """
+    The admin rooms show what goes on.
+    """
+
+    def test_live(self) -> None:
+        """
+        Bytes count while they flow, and after that.
+        """
+        first, second = self.serve(), self.serve()
+        first.forth, first.back = 10, 200
+        second.forth, second.back = 3, 4
+        self.visit()
+        expected = TunnelStatus(
+            name="web",
+            kind="tcp",
+            address="tcp://vps.example.org:9000",
+            user="ann",
+            client="laptop",
+            session=self.session.shown,
+            streams=3,
+            visitors=3,
+            failed=0,
+            received=13,
+            sent=204,
+        )
+        self.assertEqual(self.tunnel.status(), expected)
+        first.end()
+        status = self.tunnel.status()
+        self.assertEqual((status.streams, status.received, status.sent), (2, 13, 204))
+
+    def test_channel(self) -> None:
+        """
+        A visitor costs no message on the control channel while connections are there.
+        """
+        for _ in range(5):
+            self.add()
+        self.visit()
+        self.clock.advance(0)
+        assert isinstance(self.channel, FakeChannel)
+        self.assertEqual(self.channel.messages, [])

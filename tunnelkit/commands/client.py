@@ -1,0 +1,256 @@
+# -*- test-case-name: tests.commands.test_client -*-
+"""
+C{twistd tunnelclient}: options, and the service that they describe.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
+
+from twisted.application.service import IService
+from twisted.python.usage import UsageError
+
+from tunnelkit.client import makeClient
+from tunnelkit.commands.config import Reading, number, text, texts, truth
+from tunnelkit.commands.endpoints import DEFAULT_PORT, serverAddress
+from tunnelkit.commands.options import (
+    GRACE,
+    GRACE_OPTION,
+    TOKEN_VARIABLE,
+    ConfiguredOptions,
+    seconds,
+)
+from tunnelkit.commands.process import inProcess, theReactor
+from tunnelkit.control.names import isClientName
+from tunnelkit.settings import ClientSettings
+from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.certificate import parseFingerprint
+from tunnelkit.wire.token import Token
+
+
+class ServerOptions(ConfiguredOptions):
+    """
+    Which server to log in to, and how: the options of all who do.
+    """
+
+    optParameters = [
+        [
+            "server",
+            None,
+            None,
+            f"The server: HOST[:PORT], where PORT is {DEFAULT_PORT} if it is left out,"
+            " or a client endpoint description such as tls:HOST:PORT or unix:PATH."
+            " Needed.",
+        ],
+        [
+            "token-file",
+            None,
+            None,
+            f"A file with the token to log in with. It, --token or {TOKEN_VARIABLE} in"
+            " the environment is needed.",
+        ],
+        [
+            "token",
+            None,
+            None,
+            "The token itself; every user of this machine can read it there.",
+        ],
+        [
+            "fingerprint",
+            None,
+            None,
+            "Accept only the certificate with this SHA-256, which the server's log"
+            " shows. [default: any, as the server proves that it knows the token]",
+        ],
+    ]
+
+    optFlags = [
+        [
+            "verify",
+            None,
+            "Accept only a certificate that verifies for the server's name; needed"
+            " where something else ends the TLS in front of the server.",
+        ],
+        [
+            "insecure",
+            None,
+            "Speak plain TCP: who can read the wire can read everything and take the"
+            " session over. Servers refuse it unless they are told --insecure, too.",
+        ],
+    ]
+
+    # All that a client knows, so that its file serves all who log in.
+    fileKeys: ClassVar[Mapping[str, Reading]] = {
+        **ConfiguredOptions.fileKeys,
+        "server": text,
+        "token": text,
+        "token-file": text,
+        "name": text,
+        "fingerprint": text,
+        "verify": truth,
+        "insecure": truth,
+        "tunnel": texts,
+        "grace": number,
+    }
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        host: Callable[[], str] = socket.gethostname,
+    ) -> None:
+        """
+        @param host: gives this machine's name.
+        """
+        super().__init__(environ)
+        self.hostName = host
+
+    def makeSettings(
+        self, name: str, tunnels: tuple[TunnelSpec, ...], grace: float
+    ) -> ClientSettings:
+        """
+        Check these options, and make settings of them and the rest.
+        """
+        settings = ClientSettings(
+            server=self._server(),
+            token=self._neededToken(),
+            name=name,
+            tunnels=tunnels,
+            fingerprint=self.one("fingerprint", parseFingerprint, None),
+            verify=self.flag("verify"),
+            insecure=self.flag("insecure"),
+            grace=grace,
+        )
+        if settings.insecure and (settings.verify or settings.fingerprint):
+            other = "--verify" if settings.verify else "--fingerprint"
+            raise UsageError(
+                f"--insecure is plain TCP, where there is no certificate: leave it out,"
+                f" or {other}"
+            )
+        return settings
+
+    def _server(self) -> HostPort | str:
+        server = self.one("server", serverAddress, None)
+        if server is None:
+            raise UsageError(
+                f"--server is missing: give HOST or HOST:PORT of the server, where PORT"
+                f" is {DEFAULT_PORT} if it is left out"
+            )
+        return server
+
+    def _neededToken(self) -> Token:
+        token = self.token()
+        if token is None:
+            raise UsageError(
+                "the token is missing: give a file that holds it with --token-file;"
+                " the server made one, default.token in its state folder"
+            )
+        return token
+
+
+class Options(ServerOptions):
+    """
+    What C{twistd tunnelclient} can be told.
+
+    @ivar settings: the same, checked and complete, once it is parsed.
+    """
+
+    settings: ClientSettings
+
+    synopsis = (
+        "--server HOST[:PORT] --token-file FILE --tunnel KIND:[HOST:]PORT... [options]"
+    )
+    longdesc = (
+        "Publishes local services through a tunnel server. The log shows the public"
+        " address of each tunnel. When the server is away, the client waits for it."
+    )
+
+    optParameters = [
+        [
+            "name",
+            None,
+            None,
+            "The name of this client: the server keeps its ports for it."
+            " [default: the host's name]",
+        ],
+        GRACE_OPTION,
+    ]
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        host: Callable[[], str] = socket.gethostname,
+    ) -> None:
+        super().__init__(environ, host)
+        self["tunnel"] = None
+
+    def opt_tunnel(self, tunnel: str) -> None:
+        """
+        What to publish: KIND:[HOST:]PORT or KIND:unix=PATH, then :port=PUBLIC for the
+        public port (else the server picks one and keeps it), :name=NAME, and :proxy=v1
+        or v2 for a PROXY header; such as tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh.
+        May be given several times; one is needed.
+        """
+        self["tunnel"] = [*(self["tunnel"] or ()), tunnel]
+
+    def postOptions(self) -> None:
+        """
+        Check everything, and make the settings.
+        """
+        super().postOptions()
+        self.settings = self.makeSettings(
+            name=self.one("name", clientName, self.hostName()),
+            tunnels=self.every("tunnel", lambda text: parseTunnel(text, PARSERS)),
+            grace=self.one("grace", seconds, GRACE),
+        )
+        _checkTunnels(self.settings.tunnels)
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service of a process that is a client.
+    """
+    reactor = theReactor()
+    settings = options.settings
+    return inProcess(
+        lambda failed: makeClient(settings, reactor, os.urandom, failed),
+        options,
+        settings.grace,
+        reactor,
+    )
+
+
+def clientName(text: str) -> str:
+    """
+    Read the name of a client.
+
+    @raise ValueError: no client can be called that.
+    """
+    if not isClientName(text):
+        raise ValueError(
+            f"{text!r} cannot be a client's name: give 1 to 200 printable characters"
+        )
+    return text
+
+
+def _checkTunnels(tunnels: Iterable[TunnelSpec]) -> None:
+    if not tunnels:
+        raise UsageError(
+            "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
+        )
+    for name in _twice(tunnel.name for tunnel in tunnels):
+        raise UsageError(
+            f"--tunnel: two tunnels are called {name!r}: give one of them another name"
+            " with :name=NAME"
+        )
+    for port in _twice(tunnel.port for tunnel in tunnels if tunnel.port):
+        raise UsageError(f"--tunnel: two tunnels ask for the public port {port}")
+
+
+def _twice(values: Iterable[object]) -> list[object]:
+    return [value for value, count in Counter(values).items() if count > 1]

@@ -1,0 +1,290 @@
+# -*- test-case-name: tests.commands.test_server -*-
+"""
+C{twistd tunnelserver}: options, and the service that they describe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import ClassVar, Final
+
+from twisted.application.service import IService
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.python.usage import UsageError
+
+from tunnelkit.admin.rooms import makeRoot
+from tunnelkit.admin.site import makeSite
+from tunnelkit.commands.config import (
+    Reading,
+    number,
+    port,
+    portList,
+    ports,
+    text,
+    truth,
+)
+from tunnelkit.commands.endpoints import DEFAULT_PORT, hasIPv6, listening, portsOf
+from tunnelkit.commands.options import (
+    GRACE,
+    GRACE_OPTION,
+    TOKEN_VARIABLE,
+    ConfiguredOptions,
+    seconds,
+)
+from tunnelkit.commands.process import inProcess, theReactor
+from tunnelkit.control.state import DEFAULT_USER, defaultState
+from tunnelkit.interfaces import IStatusSource
+from tunnelkit.server import Server
+from tunnelkit.settings import ServerSettings
+from tunnelkit.wire.address import HIGHEST, parseHostPort
+from tunnelkit.wire.ports import PortSet
+from tunnelkit.wire.token import LEAST_BITS, Token
+
+ADMIN_PORT: Final = 8911
+"""The port of the admin rooms."""
+
+_LOOPBACK: Final = "127.0.0.1"
+_LOWEST: Final = 1024
+"""The lowest public port that clients may ask for, unless the operator says so."""
+
+
+class Options(ConfiguredOptions):
+    """
+    What C{twistd tunnelserver} can be told.
+
+    @ivar settings: the same, checked and complete, once it is parsed.
+    """
+
+    settings: ServerSettings
+
+    synopsis = "[--port PORT]... [--state FOLDER] [options]"
+    longdesc = (
+        "Publishes services of clients that have no public address. The first start"
+        " makes a state folder with a certificate and the token that a client needs,"
+        " and the log shows the command for the client."
+    )
+
+    optParameters = [
+        [
+            "state",
+            None,
+            None,
+            "The state folder: users, leases, certificate, tokens. [default: systemd's"
+            " StateDirectory, or the user's folder for program state]",
+        ],
+        [
+            "certificate",
+            None,
+            None,
+            "A certificate of your own, PEM, before those that vouch for it; with"
+            " --key. Read again when it changes. [default: the state folder's]",
+        ],
+        ["key", None, None, "The key of --certificate, PEM."],
+        [
+            "bind",
+            None,
+            None,
+            "The address of public ports. [default: all interfaces, IPv4 and IPv6]",
+        ],
+        [
+            "ports",
+            None,
+            None,
+            "The public ports that clients may ask for, such as 10000-20000,9000."
+            f" [default: {_LOWEST}-{HIGHEST} without the server's own]",
+        ],
+        [
+            "hostname",
+            None,
+            None,
+            "The host in public addresses. [default: the one that the client dialled]",
+        ],
+        [
+            "token-file",
+            None,
+            None,
+            f"A file with a token of your own for the user {DEFAULT_USER}, in place of"
+            f" the state folder's; {TOKEN_VARIABLE} in the environment is another way.",
+        ],
+        [
+            "admin",
+            None,
+            None,
+            "Where the admin page, /metrics and /healthz are: a port on"
+            f" {_LOOPBACK}, a strports description, or off. [default: {ADMIN_PORT}]",
+        ],
+        GRACE_OPTION,
+    ]
+
+    optFlags = [
+        [
+            "insecure",
+            None,
+            "Accept plain TCP beside TLS: who can read the wire can take sessions"
+            " over. A token is needed all the same.",
+        ],
+        [
+            "behind-tls",
+            None,
+            "Something in front of this server, such as a cloud's edge, ends the TLS:"
+            " accept plain TCP from it. Clients need --verify then.",
+        ],
+    ]
+
+    fileKeys: ClassVar[Mapping[str, Reading]] = {
+        **ConfiguredOptions.fileKeys,
+        "port": ports,
+        "state": text,
+        "certificate": text,
+        "key": text,
+        "bind": text,
+        "ports": portList,
+        "hostname": text,
+        "token-file": text,
+        "admin": port,
+        "grace": number,
+        "insecure": truth,
+        "behind-tls": truth,
+    }
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        ipv6: Callable[[], bool] = hasIPv6,
+    ) -> None:
+        """
+        @param ipv6: tells whether this machine has IPv6.
+        """
+        super().__init__(environ)
+        self["port"] = None
+        self._ipv6 = ipv6
+
+    def opt_port(self, where: str) -> None:
+        """
+        Where clients connect: a port number, or a strports description such as
+        tcp:8910:interface=192.0.2.1, tls:FOLDER:8910, unix:PATH or
+        systemd:domain=INET6:name=NAME. May be given several times. [default: 8910]
+        """
+        self["port"] = [*(self["port"] or ()), where]
+
+    def postOptions(self) -> None:
+        """
+        Check everything, and make the settings.
+        """
+        super().postOptions()
+        descriptions = self._ports()
+        admin = self.one("admin", self._admin, self._admin(str(ADMIN_PORT)))
+        own = portsOf(descriptions if admin is None else (*descriptions, admin))
+        certificate, key = self._certificate()
+        self.settings = ServerSettings(
+            ports=descriptions,
+            state=self.folder("state") or defaultState(self.environ),
+            certificate=certificate,
+            key=key,
+            bind=self.one("bind", address, ""),
+            allowed=self.one("ports", PortSet.parse, _portsWithout(own)),
+            hostname=self.one("hostname", hostName, ""),
+            insecure=self.flag("insecure"),
+            behindTLS=self.flag("behind-tls"),
+            token=self.token(ownToken),
+            admin=admin,
+            grace=self.one("grace", seconds, GRACE),
+        )
+
+    def _ports(self) -> tuple[str, ...]:
+        ipv6 = self._ipv6()
+        found = self.every("port", lambda where: listening(where, ipv6))
+        return found or (listening(str(DEFAULT_PORT), ipv6),)
+
+    def _admin(self, endpoint: str) -> str | None:
+        if endpoint == "off":
+            return None
+        return listening(endpoint, self._ipv6(), _LOOPBACK)
+
+    def _certificate(self) -> tuple[Path | None, Path | None]:
+        certificate, key = self.file("certificate"), self.file("key")
+        if (certificate is None) != (key is None):
+            lacking = "--key" if key is None else "--certificate"
+            raise UsageError(
+                f"{lacking} is missing: --certificate and --key go together"
+            )
+        return certificate, key
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service of a process that is a server.
+    """
+    reactor = theReactor()
+    server = Server(options.settings, reactor, os.urandom, adminSite)
+    grace = options.settings.grace
+    return inProcess(lambda failed: server, options, grace, reactor, server.reload)
+
+
+def adminSite(
+    source: IStatusSource, token: str, clock: IReactorTime
+) -> IProtocolFactory:
+    """
+    Make the site of the admin rooms.
+    """
+    return makeSite(makeRoot(source, token), clock)
+
+
+def address(text: str) -> str:
+    """
+    Read an address of this machine.
+
+    @raise ValueError: it is none.
+    """
+    try:
+        return str(ip_address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not an IP address: give one of this machine's, such as"
+            " 0.0.0.0 for IPv4 alone"
+        ) from None
+
+
+def hostName(text: str) -> str:
+    """
+    Read a host's name or address, without a port.
+
+    @raise ValueError: it is none.
+    """
+    try:
+        found = parseHostPort(text, 0)
+    except ValueError as e:
+        raise ValueError(
+            f"{text!r} is not a host: give a name or an address alone"
+        ) from e
+    if found.port:
+        raise ValueError(f"{text!r} has a port: give the host alone")
+    return found.host
+
+
+def ownToken(text: str) -> Token:
+    """
+    Read a token of the operator's own for the user C{default}.
+
+    @raise ValueError: it is none, or of another user, or could be guessed.
+    """
+    token = Token.parse(text)
+    if token.user != DEFAULT_USER:
+        raise ValueError(
+            f"this is a token of the user {token.user}, and the server's own is one of"
+            f" the user {DEFAULT_USER}: it begins with tk1_{DEFAULT_USER}_"
+        )
+    if token.strength() < LEAST_BITS:
+        raise ValueError(
+            f"the secret is too weak: it has about {token.strength()} bits of chance"
+            f" and needs {LEAST_BITS}; write tk1_{DEFAULT_USER}_ and behind it what"
+            " openssl rand -hex 20 prints"
+        )
+    return token
+
+
+def _portsWithout(own: frozenset[int]) -> PortSet:
+    return PortSet(((_LOWEST, HIGHEST),)).without(own)
