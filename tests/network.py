@@ -22,7 +22,6 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IListeningPort,
     IOpenSSLClientConnectionCreator,
-    IReactorTCP,
 )
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -31,7 +30,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.relay.memory import MemoryTransport
-from tunnelkit.relay.portable import One
+from tunnelkit.relay.portable import IPortableReactor, One
 from tunnelkit.relay.secure import ClientTLS
 
 BUFFER: Final = 65536
@@ -179,7 +178,7 @@ class Connector:
         self._factory.clientConnectionFailed(self, Failure(why))
 
 
-@implementer(IReactorTCP)
+@implementer(IPortableReactor)
 class Network(Clock):
     """
     The reactor.

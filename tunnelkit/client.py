@@ -184,12 +184,14 @@ class Client(Service):
             tunnel.forget()
         if not self.running or self._draining:
             return
+        # Whoever answers there may have written it.
+        reason = legible(reason, _LONGEST)
         if lasting and not self._known:
             self._failed(reason)
             return
         if reason != self._said:
             self._said = reason
-            self._log.warn("{reason}; trying again", reason=legible(reason, _LONGEST))
+            self._log.warn("{reason}; trying again", reason=reason)
         if since is not None and self._clock.seconds() - since < BRIEF:
             self._backoff.delay()  # which is that of the first try: none
         self._later(max(wait, self._backoff.delay()))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -209,13 +209,12 @@ class Server(Service):
 
     def _openPorts(self) -> None:
         self._closings.append(self._doorway.close)
-        self._closings.append(self._closeDoors)
+        self._doors.clear()
         for description in self._settings.ports:
             self._doors.append(self._listen("--port", description, self._doorway))
         if self._settings.admin is not None:
             site = self._rooms(self, self._folder.adminToken(), self._reactor)
-            admin = self._listen("--admin", self._settings.admin, site)
-            self._closings.append(admin.stopListening)
+            self._listen("--admin", self._settings.admin, site)
 
     def _listen(
         self, option: str, description: str, factory: IProtocolFactory
@@ -231,7 +230,9 @@ class Server(Service):
         if failures:
             reason = _why(failures[0])
             raise StartFailed(f"cannot listen on {option} {description}: {reason}")
-        return listening[0]
+        (port,) = listening
+        self._closings.append(port.stopListening)
+        return port
 
     def _introduce(self, first: bool) -> None:
         """
@@ -294,10 +295,11 @@ class Server(Service):
         """
         Take no more clients and visitors, and give the streams under way time to end.
 
+        The ports for clients stay open: visitors who wait need work connections.
+
         @param grace: seconds at most.
         """
         self._draining = True
-        self._closeDoors()
         self._sessions.close()
         self._published.close()
         for session in self._sessions:
@@ -344,18 +346,9 @@ class Server(Service):
             except Exception:
                 self._log.failure("a bug at closing")
 
-    def _closeDoors(self) -> Deferred[Any]:
-        doors, self._doors = self._doors, []
-        return gatherResults([maybeDeferred(door.stopListening) for door in doors])
-
     def _underWay(self) -> bool:
-        """
-        Say whether a visitor is there, or a client has not confirmed yet that all of
-        one who was is with the local service.
-        """
-        return any(
-            session.streams or session.pool.counts[1] for session in self._sessions
-        )
+        # Busy: not all of a stream is with the local service yet, as far as we know.
+        return any(each.streams or each.pool.counts[1] for each in self._sessions)
 
     # While it runs.
 

@@ -184,6 +184,25 @@ class SupplyTests(SynchronousTestCase):
         self.assertEqual(len(self.opening), AT_ONCE)
         self.assertEqual(self.log.lines("warn"), [])
 
+    def test_retired(self) -> None:
+        """
+        A client that stops closes its work connections well, once, and waits until
+        all are gone: what was sent on them has been read then.
+        """
+        self.supply.want(3)
+        works = self.succeed(2)
+        self.assertFalse(self.supply.retired())
+        self.assertEqual(self.cancelled, 1)
+        self.assertTrue(all(work.closed and not work.aborted for work in works))
+        works[0].closed = False
+        self.supply.lost(works[1], "closed")
+        self.assertFalse(self.supply.retired())
+        self.assertFalse(works[0].closed)
+        self.supply.lost(works[0], "closed")
+        self.assertTrue(self.supply.retired())
+        self.supply.want(3)
+        self.assertEqual(len(self.owners), 3)
+
     def test_cameBehindTheStop(self) -> None:
         """
         One that could not be given up is reset when it comes.

@@ -209,8 +209,10 @@ class ProbeTests(HeartbeatCase):
     def test_stop(self) -> None:
         """
         Who asks is told no when the heartbeat stops, and at once where it has
-        stopped; no timer is left.
+        stopped or not begun; no timer is left.
         """
+        unborn = Heartbeat(self.clock, self.pings.append, self.noteSilent)
+        self.assertFalse(self.successResultOf(unborn.probe(1)))
         probe: Deferred[bool] = self.heartbeat.probe(1)
         self.heartbeat.stop()
         self.assertFalse(self.successResultOf(probe))

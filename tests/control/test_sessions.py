@@ -52,6 +52,7 @@ class SessionsTests(TimedCase):
         session.end("", "the control channel is gone")
         self.assertIsNone(self.sessions.find(session.id))
         self.assertEqual([*self.sessions], [])
+        self.assertEqual(self.sessions._byInstance, {})
         self.assertEqual(
             self.log.lines("info"),
             [

@@ -7,7 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -18,6 +24,7 @@ from tunnelkit.dialects.doorway import CLOSING, PATIENCE, Doorway, Guest
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.portable import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
+from tunnelkit.wire.certificate import CertificatePair
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.messages import VERSION, Refused
 from tunnelkit.wire.sniff import OPENING
@@ -79,12 +86,12 @@ class AnyTLS(ServerTLS):
     A server that lets TLS 1.2 in, as C{tls:} descriptions do.
     """
 
-    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+    def show(self, pair: CertificatePair) -> None:
         """
-        Begin a handshake.
+        Show a certificate.
         """
+        super().show(pair)
         self._context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        return super().serverConnectionForTLS(protocol)
 
 
 class DoorwayCase(SynchronousTestCase):
@@ -516,6 +523,14 @@ class TLSPortTests(DoorwayCase):
         assert seen is not None
         self.assertEqual(seen.certificate, pairOf("tls").der)
 
+    def test_ALPN(self) -> None:
+        """
+        What our client offers in the handshake is accepted, as it is on our own port.
+        """
+        for port in (PORT, TLS_PORT):
+            one = self.comeSecured(OPENING, port=port)
+            self.assertEqual(one.wire.negotiatedProtocol, b"tunnelkit/1")
+
     def test_oldTLS(self) -> None:
         """
         A client with TLS 1.2 is sent away, whatever it says meanwhile.
@@ -549,6 +564,41 @@ class TLSPortTests(DoorwayCase):
         guests = [self.come(port=TLS_PORT) for _ in range(5)]
         self.assertEqual([one.ended for one in guests], [""] * 3 + ["reset"] * 2)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class BrokenTLS:
+    """
+    A TLS that does not even begin.
+    """
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        """
+        Fail.
+        """
+        raise ZeroDivisionError
+
+
+class BrokenPortTests(DoorwayCase):
+    """
+    A port that is broken harms no other.
+    """
+
+    def test_notCounted(self) -> None:
+        """
+        Connections that never come so far are no guests.
+        """
+        wrapper = TLSMemoryBIOFactory(
+            implementer(IOpenSSLServerConnectionCreator)(BrokenTLS)(),
+            False,
+            self.doorway,
+            self.network,
+        )
+        for _ in range(10):
+            protocol = wrapper.buildProtocol(IPv4Address("TCP", "192.0.2.7", 5000))
+            self.assertRaises(
+                ZeroDivisionError, protocol.makeConnection, StringTransport()
+            )
+        self.assertEqual(self.doorway.guests, 0)
 
 
 class DismissTests(DoorwayCase):

@@ -230,11 +230,15 @@ class FunctionalCase(TestCase):
         started = self.server(*server)
         return started, self.client(started, *tunnels, options=client)
 
-    def twistd(self, command: str, *options: str | Path, name: str = "") -> Program:
+    def twistd(
+        self, command: str, *options: str | Path, program: Program | None = None
+    ) -> Program:
         """
         Run a command of C{twistd} with exactly these options.
+
+        @param program: what is to hold it; None for a new one.
         """
-        program = Program(name or command)
+        program = program or Program(command)
         self._begin(program, [*_twistd(command), *options])
         return program
 

@@ -12,13 +12,13 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet import reactor as installed
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
@@ -97,6 +97,19 @@ async def stuck(count: Callable[[], int], what: str) -> int:
 
     await until(still, f"{what} stands still")
     return last
+
+
+async def together(*things: Coroutine[Deferred[Any], Any, object]) -> None:
+    """
+    Do several things at the same time, and wait for all of them.
+    """
+    done = DeferredList(
+        [Deferred.fromCoroutine(thing) for thing in things], consumeErrors=True
+    )
+    for good, result in await done:
+        if not good:
+            assert isinstance(result, Failure), "what a failing thing gives"
+            result.raiseException()
 
 
 class _Awaiting:

@@ -175,13 +175,14 @@ def deaf(gate: threading.Event) -> Talk:
     return ignore
 
 
-def hesitating(gate: threading.Event) -> Talk:
+def hesitating(gate: threading.Event, data: bytes = b"") -> Talk:
     """
-    Make a service that ends its own direction at once, and reads nothing before the
-    test opens the gate, and then all.
+    Make a service that says something and ends its own direction at once, and reads
+    nothing before the test opens the gate, and then all.
     """
 
     def hesitate(connection: socket.socket) -> Received:
+        connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         if not gate.wait(LIMIT):
             raise TimeoutError("the gate stayed shut")

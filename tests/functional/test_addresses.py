@@ -48,7 +48,8 @@ class AddressTests(FunctionalCase):
     async def test_folderOfCertificates(self) -> None:
         """
         With C{tls:FOLDER:PORT} a folder of certificates is served, and one that
-        verifies for the name that the client dialled is good enough for C{--verify}.
+        verifies for the name that the client dialled is good enough for C{--verify}
+        and for a client with a C{tls:} description.
         """
         authority, folder, port = Authority(), self.folder / "pem", freePort()
         issued = authority.issue(["localhost"])
@@ -57,14 +58,24 @@ class AddressTests(FunctionalCase):
         trusted = self.folder / "authority.pem"
         trusted.write_bytes(authority.certificate)
         server = self.server(ports=[f"tls:{folder}:{port}:interface={HOST}"])
-        client = self.client(
-            server,
-            self.service().tunnel,
-            to=f"localhost:{port}",
-            options=["--verify"],
-            environment={"SSL_CERT_FILE": str(trusted)},
-        )
-        await self.assertServes(client)
+        clients = [
+            self.client(
+                server,
+                self.service().tunnel,
+                to=to,
+                options=options,
+                name=f"client{n}",
+                environment={"SSL_CERT_FILE": str(trusted)},
+            )
+            for n, (to, options) in enumerate(
+                (
+                    (f"localhost:{port}", ["--verify"]),
+                    (f"tls:localhost:{port}", []),
+                )
+            )
+        ]
+        for client in clients:
+            await self.assertServes(client)
 
     async def test_sslDescription(self) -> None:
         """

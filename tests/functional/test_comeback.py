@@ -6,7 +6,7 @@ nobody fights for it.
 from __future__ import annotations
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.programs import reactor
+from tests.functional.programs import reactor, together
 from tests.functional.services import Service, saying
 from tests.functional.sockets import Address, Ending, freePort
 
@@ -50,7 +50,9 @@ class ServerComebackTests(ComebackCase):
         await server.listens()
         begun = reactor.seconds()
         self.assertEqual(await client.leads(since=mark), address)
-        self.assertLess(reactor.seconds() - begun, SOON)
+        # The client asks every 0.4 s or sooner, unless this machine is so busy that
+        # the server took more than 5 s to start.
+        self.assertLess(reactor.seconds() - begun, 2 * SOON)
         await self.assertServed(address)
 
     async def test_killed(self) -> None:
@@ -173,12 +175,46 @@ class SuccessorTests(ComebackCase):
         self.assertEqual(frozen.said("logged in", mark), [])
 
 
-class ContestTests(ComebackCase):
+class LongTests(ComebackCase):
     """
-    Two clients live at the same time.
+    What takes its time, all at once.
     """
 
-    async def test_samePort(self) -> None:
+    async def test_patience(self) -> None:
+        """
+        Whoever is frozen for long is given up, and whoever waits for a port gets it.
+        """
+        await together(self.frozenForLong(), self.contested())
+
+    async def frozenForLong(self) -> None:
+        """
+        A client whose server is frozen, and a server whose client is, give the other
+        up after 12 s: visitors and services are reset.  When the frozen ones go on,
+        all is as before, on the same ports.
+        """
+        services = [self.service(), self.service()]
+        (frozen, left), (other, lost) = (self.pair(s.tunnel) for s in services)
+        addresses = [await left.leads(), await lost.leads()]
+        visitors = [await self.visitor(address) for address in addresses]
+        for visitor in visitors:
+            await visitor.send(b"hello")
+            self.assertEqual(await visitor.read(5), b"hello")
+        frozen.signal("STOP")
+        lost.signal("STOP")
+        marks = [left.mark(), lost.mark()]
+        await left.says("nothing was heard.*; trying again", limit=30)
+        await other.says("session .* has ended", limit=30)
+        self.assertEqual(await services[0].outcome(), Ending.RESET)
+        self.assertEqual((await visitors[1].rest()).ending, Ending.RESET)
+        frozen.signal("CONT")
+        lost.signal("CONT")
+        self.assertEqual((await visitors[0].rest()).ending, Ending.RESET)
+        self.assertEqual(await services[1].outcome(), Ending.RESET)
+        for client, mark, address in zip((left, lost), marks, addresses, strict=True):
+            self.assertEqual(await client.leads(since=mark), address)
+            await self.assertServed(address)
+
+    async def contested(self) -> None:
         """
         Who asks for a port that a live client publishes is told which client that is,
         from where, and what to do, and the first one's visitors notice nothing; who
@@ -216,6 +252,12 @@ class ContestTests(ComebackCase):
         await second.leads("taken", limit=30)
         await self.assertServed(address, b"two")
         await self.assertServed((HOST, squatter.port), b"two")
+
+
+class ContestTests(ComebackCase):
+    """
+    Two clients live at the same time.
+    """
 
     async def test_differentServices(self) -> None:
         """

@@ -194,12 +194,15 @@ class CableTests(FunctionalCase):
         await self.echoes(await self.visitor(before))
 
 
-class StopMixin(_Case):
+class LastBytesMixin(_Case):
     """
-    One of the programs is asked to stop: the cases.
+    One of the programs is asked to stop while bytes are on their way: the cases.
 
+    @cvar options: of both programs.
     @ivar echo: where visitors find an echo that is published, too.
     """
+
+    options: ClassVar[tuple[str, ...]] = ()
 
     async def one(
         self, service: Service, grace: float
@@ -210,7 +213,7 @@ class StopMixin(_Case):
         @param grace: the C{--grace} of both programs.
         @return: the program to stop, and where visitors find the service.
         """
-        options = [f"--grace={grace}"]
+        options = [f"--grace={grace}", *self.options]
         both = self.pair(
             f"{service.tunnel}:name=it",
             f"{self.service().tunnel}:name=echo",
@@ -239,46 +242,6 @@ class StopMixin(_Case):
             return False
 
         await until(refused, "visitors are refused")
-
-    async def test_finishes(self) -> None:
-        """
-        After SIGTERM no more visitors are taken, one who is there gets all of his
-        download though it was not finished, and the program exits 0 as soon as that
-        is done.
-        """
-        first, last, gate = noise(ENOUGH), noise(ENOUGH, 2), threading.Event()
-        service = self.service(gated(first, gate, last))
-        program, address = await self.one(service, grace=60)
-        visitor = await self.visitor(address)
-        self.assertEqual(await visitor.read(len(first)), first)
-        program.signal("TERM")
-        await program.says("stopping: streams have 60 seconds")
-        await self.withdrawn()
-        gate.set()
-        self.assertEqual(await visitor.read(len(last)), last)
-        visitor.finish()
-        self.assertEqual((await visitor.rest()).ending, Ending.END)
-        taken = await service.outcome()
-        assert isinstance(taken, Received)
-        self.assertEqual(taken.ending, Ending.END)
-        self.assertEqual(await program.exited(), 0)
-
-    async def test_slowDownload(self) -> None:
-        """
-        After SIGTERM a slow visitor gets to the end of what his service has said
-        already, all of it.
-        """
-        data, meter = noise(20_000_000), Meter()
-        service = self.service(metered(data, meter))
-        program, address = await self.one(service, grace=60)
-        visitor = await self.visitor(address)
-        visitor.finish()
-        await stuck(lambda: meter.count, "the service")
-        program.signal("TERM")
-        await program.says("stopping: ")
-        got = await visitor.rest()
-        self.assertEqual((got.ending, got.digest), (Ending.END, sha256(data)))
-        self.assertEqual(await program.exited(), 0)
 
     async def test_lastBytes(self) -> None:
         """
@@ -319,6 +282,52 @@ class StopMixin(_Case):
         taken = await service.outcome()
         assert isinstance(taken, Received)
         self.assertEqual((taken.ending, taken.digest), (Ending.END, sha256(data)))
+        self.assertEqual(await program.exited(), 0)
+
+
+class StopMixin(LastBytesMixin):
+    """
+    The same, and all else of stopping.
+    """
+
+    async def test_finishes(self) -> None:
+        """
+        After SIGTERM no more visitors are taken, one who is there gets all of his
+        download though it was not finished, and the program exits 0 as soon as that
+        is done.
+        """
+        first, last, gate = noise(ENOUGH), noise(ENOUGH, 2), threading.Event()
+        service = self.service(gated(first, gate, last))
+        program, address = await self.one(service, grace=60)
+        visitor = await self.visitor(address)
+        self.assertEqual(await visitor.read(len(first)), first)
+        program.signal("TERM")
+        await program.says("stopping: streams have 60 seconds")
+        await self.withdrawn()
+        gate.set()
+        self.assertEqual(await visitor.read(len(last)), last)
+        visitor.finish()
+        self.assertEqual((await visitor.rest()).ending, Ending.END)
+        taken = await service.outcome()
+        assert isinstance(taken, Received)
+        self.assertEqual(taken.ending, Ending.END)
+        self.assertEqual(await program.exited(), 0)
+
+    async def test_slowDownload(self) -> None:
+        """
+        After SIGTERM a slow visitor gets to the end of what his service has said
+        already, all of it.
+        """
+        data, meter = noise(20_000_000), Meter()
+        service = self.service(metered(data, meter))
+        program, address = await self.one(service, grace=60)
+        visitor = await self.visitor(address)
+        visitor.finish()
+        await stuck(lambda: meter.count, "the service")
+        program.signal("TERM")
+        await program.says("stopping: ")
+        got = await visitor.rest()
+        self.assertEqual((got.ending, got.digest), (Ending.END, sha256(data)))
         self.assertEqual(await program.exited(), 0)
 
     async def test_graceOver(self) -> None:
@@ -368,6 +377,35 @@ class ServerStopTests(StopMixin, FunctionalCase):
     """
     The server is asked to stop.
     """
+
+    def stopped(self, server: ServerProgram, client: ClientProgram) -> Program:
+        """
+        Give the server.
+        """
+        return server
+
+
+class PlainClientStopTests(LastBytesMixin, FunctionalCase):
+    """
+    The client is asked to stop, over plain TCP, where nothing says that all is read
+    but its end.
+    """
+
+    options = ("--insecure",)
+
+    def stopped(self, server: ServerProgram, client: ClientProgram) -> Program:
+        """
+        Give the client.
+        """
+        return client
+
+
+class PlainServerStopTests(LastBytesMixin, FunctionalCase):
+    """
+    The same of the server.
+    """
+
+    options = ("--insecure",)
 
     def stopped(self, server: ServerProgram, client: ClientProgram) -> Program:
         """

@@ -9,7 +9,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.functional.case import HOST, FunctionalCase
+from tests.functional.case import HOST, ClientProgram, FunctionalCase
 from tests.functional.programs import stuck
 from tests.functional.services import (
     LOOPBACK,
@@ -17,6 +17,7 @@ from tests.functional.services import (
     Talk,
     deaf,
     halving,
+    hesitating,
     metered,
     resetting,
     saying,
@@ -196,6 +197,39 @@ class ServiceTests(FunctionalCase):
         self.assertEqual((got.ending, got.first), (Ending.END, b"hello"))
 
 
+class FirstStartTests(FunctionalCase):
+    """
+    A server that was never started before.
+    """
+
+    async def test_command(self) -> None:
+        """
+        The log of the first start has the command for the client; with the token's
+        file copied it works as it stands, and the log never has the token.
+        """
+        state = self.folder / "made" / "by" / "itself"
+        server = self.server("--hostname=localhost", state=state)
+        told = await server.says(r"twistd -n (tunnelclient --server localhost.*)$")
+        token = (state / "default.token").read_text()
+        self.file("default.token", token).chmod(0o600)
+        service = self.service()
+        # But for the service, which is not on port 8000 here.
+        command, *options = told[1].replace("tcp:8000", service.tunnel).split()
+        client = ClientProgram("client")
+        self.twistd(command, *options, program=client)
+        host, port = await client.leads()
+        self.assertEqual(host, "localhost")
+        got = await self.visit((HOST, port), b"hello")
+        self.assertEqual((got.ending, got.first), (Ending.END, b"hello"))
+        secret = token.strip().rpartition("_")[2]
+        self.assertNotIn(secret, server.output + client.output)
+        # A second start says nothing of that.
+        await server.stop()
+        server = self.server(port=server.port, state=state)
+        await server.listens()
+        self.assertEqual(server.said("first start|tunnelclient"), [])
+
+
 class ConfigTests(FunctionalCase):
     """
     All that flags say can stand in a file.
@@ -368,3 +402,36 @@ class StallTests(FunctionalCase):
         taken = await service.outcome()
         assert isinstance(taken, Received)
         self.assertEqual((taken.ending, taken.digest), (Ending.END, sha256(data)))
+
+    async def test_answersEarly(self) -> None:
+        """
+        A service that answers and ends before it has read the request, and then reads
+        no more, holds up that visitor alone: he gets the answer, and a hundred others
+        are served after him, over a handful of work connections.
+        """
+        gate = threading.Event()
+        early = self.service(hesitating(gate, b"too long"), buffer=4096)
+        server = self.server(admin=True)
+        client = self.client(
+            server, f"{early.tunnel}:name=early", f"{self.service().tunnel}:name=echo"
+        )
+        visitor = await self.visitor(await client.leads("early"))
+        sending = visitor.send(noise(1_000_000))
+        got = await visitor.rest()
+        self.assertEqual((got.ending, got.first), (Ending.END, b"too long"))
+        await sending
+        visitor.finish()
+        address = await client.leads("echo")
+        for _ in range(100):
+            got = await self.visit(address, b"hello")
+            self.assertEqual((got.ending, got.first), (Ending.END, b"hello"))
+        token = (server.state / "admin.token").read_text().strip()
+        told = await self.output(
+            *("curl", "-sSf", f"http://{HOST}:{server.admin}/api/v1/status"),
+            *("-H", f"Authorization: Bearer {token}"),
+        )
+        self.assertLess(json.loads(told)["counts"]["work_connections"], 8)
+        gate.set()
+        taken = await early.outcome()
+        assert isinstance(taken, Received)
+        self.assertEqual((taken.ending, taken.count), (Ending.END, 1_000_000))

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from twisted.trial.unittest import SkipTest
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
 from tests.functional.programs import LIMIT, Program, Unfulfilled, reactor
-from tests.functional.sockets import Address
 from tunnelkit.wire.token import Token
 
 try:
@@ -105,12 +105,28 @@ class Watched:
     A server with admin rooms, and a client.
 
     @ivar address: where visitors find the client's first tunnel.
+    @ivar since: where the client's output was when that was there.
     """
 
     def __init__(self, server: ServerProgram, client: ClientProgram) -> None:
         self.server = server
         self.client = client
-        self.address: Address = HOST, 0
+        self.address = HOST, 0
+        self.since = 0
+
+    async def published(self) -> None:
+        """
+        Wait until the client's tunnels are there.
+        """
+        self.address = await self.client.leads()
+        self.since = self.client.mark()
+
+    @property
+    def troubles(self) -> list[str]:
+        """
+        What the client has said since then of the server's being away.
+        """
+        return self.client.said("trying again", self.since)
 
     def figures(self) -> Deferred[Figures]:
         """
@@ -149,14 +165,14 @@ class Watched:
         """
         Wait until both programs have as many open files as they had before.
 
-        @raise Unfulfilled: they have not; the text has them all.
+        @raise Unfulfilled: they have not; the text says what they have.
         """
         begun = reactor.seconds()
         while (now := await self.files()) != files:
             if reactor.seconds() - begun > LIMIT:
                 raise Unfulfilled(
                     f"open files were {files}, are {now}: "
-                    f"{descriptors(self.server)}, {descriptors(self.client)}"
+                    f"{self._kinds(self.server)}, {self._kinds(self.client)}"
                 )
 
     def memory(self) -> tuple[int, int]:
@@ -164,6 +180,9 @@ class Watched:
         Give the memory of both programs, in bytes.
         """
         return resident(self.server), resident(self.client)
+
+    def _kinds(self, program: Program) -> Counter[str]:
+        return Counter(name.partition(":")[0] for name in descriptors(program).values())
 
     def _ask(self) -> Figures:
         token = (self.server.state / "admin.token").read_text().strip()
@@ -212,7 +231,7 @@ class WatchedCase(FunctionalCase):
         self.keepSecret(Token.parse(started.token.read_text()).secret)
         self.look(watched.server)
         self.look(watched.client)
-        watched.address = await watched.client.leads()
+        await watched.published()
         return watched
 
     def look(self, program: Program) -> None:

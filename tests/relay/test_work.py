@@ -154,6 +154,21 @@ class ServerTests(WorkCase):
             self.peer(End(), Done(numbers[-1]))
         self.assertEqual(numbers, [2**32 - 1, 1, 2])
 
+    def test_oneAtATime(self) -> None:
+        """
+        To give a busy connection to a visitor is a bug, and found at once: it would
+        mix up two visitors.
+        """
+        self.work.begin()
+        self.assertRaises(AssertionError, self.work.begin)
+        self.work.abort()
+
+    def test_joinedWithoutAStream(self) -> None:
+        """
+        So is to join one that nobody began.
+        """
+        self.assertRaises(AssertionError, self.work.attach, Heard())
+
     def test_doneIsTheEnd(self) -> None:
         """
         A client whose service has the visitor's end says so and its own end at once.
@@ -340,6 +355,7 @@ class ServerTests(WorkCase):
         self.transport.room = None
         self.transport.settle()
         self.assertEqual(len(self.transport.take()), BUFFER + 1)
+        self.assertTrue(self.transport.ended)
         self.transport.peerEnds()
         self.transport.settle()
         self.assertEqual(self.owner.losses, ["closed"])
@@ -792,6 +808,45 @@ class ClientTests(WorkCase):
         self.peer(start(2))
         self.assertEqual(len(self.owner.starts), 2)
         self.work.abort()
+
+    def test_closeBehindAStream(self) -> None:
+        """
+        A client that stops gives the server time to read why its last streams fail,
+        but not for ever.
+        """
+        self.peer(start(1))
+        self.work.refuse(ResetCode.STOPPING, "stopping")
+        self.work.close()
+        self.assertTrue(self.transport.reading)
+        self.assertEqual(self.said(), [Reset(1, ResetCode.STOPPING, "stopping")])
+        self.peer(Reset(1, ResetCode.PEER, "answer"))
+        self.assertEqual(self.owner.idles, 0)
+        self.clock.advance(CLOSING - 1)
+        self.work.close()
+        self.clock.advance(1)
+        self.assertEqual(self.owner.losses, ["it did not close in time"])
+
+    def test_startWhileClosing(self) -> None:
+        """
+        No service is dialled for a visitor who comes while the client stops.
+        """
+        self.work.close()
+        self.peer(start(1))
+        self.assertEqual(self.owner.starts, [])
+        self.transport.peerEnds()
+        self.transport.settle()
+        self.assertEqual(self.owner.losses, ["closed"])
+
+    def test_closeWhileNotReading(self) -> None:
+        """
+        The peer's end is seen where the last stream was not read from.
+        """
+        stream, _ = self.joined()
+        stream.pauseReading()
+        self.work.close()
+        self.transport.peerEnds()
+        self.transport.settle()
+        self.assertEqual(self.owner.losses, ["closed"])
 
     def test_bugInTheOwner(self) -> None:
         """

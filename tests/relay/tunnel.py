@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -51,6 +51,15 @@ def pairOf(*names: str) -> CertificatePair:
     return selfSigned(names, datetime.now(UTC))
 
 
+def portOf(listening: IListeningPort) -> int:
+    """
+    Give the number of a port.
+    """
+    address: Any = listening.getHost()
+    number: int = address.port
+    return number
+
+
 class Arriving(Holder):
     """
     A connection that is told of when it can speak.
@@ -62,7 +71,7 @@ class Arriving(Holder):
 
     def __init__(self, client: bool, arrived: Callable[[Arriving], None]) -> None:
         self._client = client
-        self._arrived = arrived
+        self.arrived = arrived
         self.lost: Deferred[Failure] = Deferred()
 
     def handshakeCompleted(self) -> None:
@@ -70,7 +79,7 @@ class Arriving(Holder):
         The TLS is up.
         """
         self.seen = seen(self.connection.transport, self._client)
-        self._arrived(self)
+        self.arrived(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -99,7 +108,7 @@ class Securing(Holder):
         self._relay.secure(connection, b"", self._side, Connection(self._inner))
 
 
-class Plain(Holder):
+class Unsecured(Holder):
     """
     Says at once that a connection can speak.
     """
@@ -112,7 +121,7 @@ class Plain(Holder):
         The connection is there.
         """
         connection.hold(self._inner)
-        self._inner._arrived(self._inner)
+        self._inner.arrived(self._inner)
 
 
 class _Works(Factory):
@@ -125,7 +134,7 @@ class _Works(Factory):
         server = self._server
         arriving = Arriving(False, server.workArrived)
         if server.tls is None:
-            return Connection(Plain(arriving))
+            return Connection(Unsecured(arriving))
         return Connection(Securing(server.relay, server.tls, arriving))
 
 
@@ -151,8 +160,11 @@ class ServerHalf:
         self.losses: list[str] = []
         self.works: list[IWorkEnd] = []
         self._visitors: list[IEnd] = []
-        self.workPort: IListeningPort = reactor.listenTCP(  # type: ignore[assignment]
-            0, _Works(self), 4096, LOOPBACK
+        self.workPort: IListeningPort = reactor.listenTCP(
+            0,
+            _Works(self),  # type: ignore[arg-type]
+            4096,
+            LOOPBACK,
         )
         self.port = self.relay.listen(HostPort(LOOPBACK, 0), self._visitorArrived)
 
@@ -242,10 +254,10 @@ class ClientHalf:
 
         arriving = Arriving(True, arrived)
         first = Securing(self.relay, self._tls, arriving) if self._tls else None
-        connection = Connection(first or Plain(arriving))
+        connection = Connection(first or Unsecured(arriving))
         endpoint = endpointOf(self._reactor, self._server, 10)
         connecting = endpoint.connect(One(connection))
-        return connecting.addCallback(lambda _: opened)  # type: ignore[return-value]
+        return connecting.addCallback(lambda _: opened)
 
     def started(self, work: IWorkEnd, start: Start) -> None:
         """
@@ -253,7 +265,9 @@ class ClientHalf:
         """
         self.starts.append(start)
         dialled = self.relay.dial(self.service, 10)
-        dialled.addCallbacks(self._join, self._refuse, [work], None, [work])
+        dialled.addCallbacks(
+            self._join, self._refuse, callbackArgs=(work,), errbackArgs=(work,)
+        )
 
     def _join(self, service: IEnd, work: IWorkEnd) -> None:
         join = self.relay.join(work, service, self.opening)
@@ -292,8 +306,8 @@ class Tunnel:
     ) -> None:
         pair = pairOf("localhost") if secure else None
         self.server = ServerHalf(reactor, pair, idle)
-        self.port: int = self.server.port.getHost().port
-        at = HostPort(LOOPBACK, self.server.workPort.getHost().port)
+        self.port = portOf(self.server.port)
+        at = HostPort(LOOPBACK, portOf(self.server.workPort))
         self.client = ClientHalf(reactor, at, service, secure, idle)
 
     async def open(self, count: int = 1) -> None:
@@ -306,8 +320,8 @@ class Tunnel:
         """
         Reset everything, and stop listening.
         """
-        await self.server.port.stopListening()
-        await self.server.workPort.stopListening()
+        await maybeDeferred(self.server.port.stopListening)
+        await maybeDeferred(self.server.workPort.stopListening)
         for work in [*self.client.works, *self.server.works]:
             work.abort()
 

@@ -99,7 +99,6 @@ class Supply:
 
     def _halt(self) -> None:
         self._stopped = True
-        self._wanted = 0
         for opening in [*self._opening]:
             opening.cancel()
 

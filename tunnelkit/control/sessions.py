@@ -109,9 +109,7 @@ class Sessions:
 
     def _ended(self, session: Session, reason: str) -> None:
         del self._byId[session.id]
-        key = session.identity.user, session.identity.instance
-        if self._byInstance.get(key) is session:
-            del self._byInstance[key]
+        del self._byInstance[session.identity.user, session.identity.instance]
         self._log.info(
             "session {session} has ended: {reason}",
             session=session.shown,

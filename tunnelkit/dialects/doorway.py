@@ -175,10 +175,7 @@ class Doorway(Factory):
             self._log.debug("too many guests: {host} is turned away", host=host)
             # In place of no protocol, which those who wrap this factory do not expect.
             return Connection(_TurnedAway())
-        guest = Guest(self, host)
-        self._guests[guest] = None
-        self._hosts[host] += 1
-        return Connection(Look(self, guest))
+        return Connection(Look(self, Guest(self, host)))
 
     def acceptableProtocols(self) -> list[bytes]:
         """
@@ -193,6 +190,14 @@ class Doorway(Factory):
         """
         for guest in [*self._guests]:
             guest.abort()
+
+    def arrived(self, guest: Guest) -> None:
+        """
+        A guest is there.
+        """
+        if guest not in self._guests:
+            self._guests[guest] = None
+            self._hosts[guest.host] += 1
 
     def left(self, guest: Guest) -> None:
         """
@@ -239,6 +244,7 @@ class Look(Holder):
         Wait for the handshake, where the transport is TLS, or for the first bytes.
         """
         super().held(connection)
+        self._doorway.arrived(self._guest)
         self._guest.peer = peerOf(connection.transport)
         if ISSLTransport.providedBy(connection.transport):
             self._guest.due(connection, "the TLS handshake took too long")

@@ -5,6 +5,9 @@ Join: two ends relayed into each other, by Twisted's producers and consumers.
 What comes from one end is written to the other.  Backpressure is not reading: while
 one end is blocked the other is not read from.  Each direction ends by itself; the
 join is over when both have, and the kernel has every byte, or when one end failed.
+
+A reactor of Twisted's sees nothing of a connection that is neither read from nor
+written to: a reset or a loss there shows when its other side can take bytes again.
 """
 
 from __future__ import annotations
@@ -57,8 +60,8 @@ class _Side:
         far.settled = far.over and not far.stream.delivers
         if self._join.settle():
             return
-        far.stream.finish()
         far.settled = not far.stream.delivers
+        far.stream.finish()
         if far.full:
             # Nothing more will be written there: read on, as a reset may follow.
             far.ready()

@@ -5,12 +5,14 @@ Portable: the relay over Twisted's own transports, for every reactor and system.
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP4ClientEndpoint,
@@ -51,6 +53,9 @@ BACKLOG: Final = 4096
 """Visitors that may wait to be accepted; with Twisted's 50, a thousand at once
 waited for 14 s."""
 
+_LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
+"""Bytes of a UNIX socket's path; Twisted stumbles over a longer one."""
+
 _KEPT: Final = 256
 """How much of what a server that is not TLS says is kept, in bytes."""
 
@@ -88,6 +93,9 @@ class PortableRelay:
         """
         Connect to a local service.
         """
+        if _tooLong(address):
+            why = f"the local service {address} has too long a path for a socket"
+            return fail(Undialled(ResetCode.UNREACHABLE, why))
         endpoint = endpointOf(self._reactor, address, timeout)
         dialled = cast("Deferred[IEnd]", endpoint.connect(_Services()))
         # An endpoint times out each address by itself; this is for all of them.
@@ -201,20 +209,27 @@ def _tooLate(result: IEnd | Failure, timeout: float) -> IEnd:
 
 
 def _undialled(failure: Failure, address: LocalAddress, timeout: float) -> Failure:
+    code = ResetCode.UNREACHABLE
     if failure.check(TimeoutError, TCPTimedOutError):
         code, why = ResetCode.TIMEOUT, f"did not answer within {timeout:.0f} seconds"
     elif failure.check(ConnectionRefusedError):
         code, why = ResetCode.REFUSED, "refused the connection"
     elif failure.check(DNSLookupError):
-        code, why = ResetCode.UNREACHABLE, "has a name that is not known"
+        why = "has a name that is not known"
     elif failure.check(ValueError):
-        code, why = ResetCode.UNREACHABLE, "has a name that is not valid"
+        why = "has a name that is not valid"
     elif failure.check(ConnectError, OSError):
         why = f"cannot be reached: {failure.getErrorMessage()}"
-        code = ResetCode.UNREACHABLE
     else:
         return failure
     return Failure(Undialled(code, f"the local service {address} {why}"))
+
+
+def _tooLong(address: LocalAddress) -> bool:
+    return (
+        isinstance(address, SocketPath)
+        and len(os.fsencode(address.path)) > _LONGEST_PATH
+    )
 
 
 def endpointOf(

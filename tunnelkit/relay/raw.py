@@ -9,6 +9,7 @@ as a reset and never as a clean end; it loses that when the stream has ended wel
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -171,9 +172,14 @@ class RawEnd(Protocol):
         """
         End this direction.
         """
-        if self._gone is None:
-            # With a paused producer registered the end would never be sent.
-            self.transport.unregisterProducer()
+        if self._gone is not None:
+            return
+        # With a paused producer registered the end would never be sent.
+        self.transport.unregisterProducer()
+        if self._receiver is not None and _hungUp(socketOf(self.transport)):
+            # Twisted would fail to end it, and what it said last would be lost.
+            self._receiver.delivered()
+        else:
             self.transport.loseWriteConnection()
 
     def reset(self, code: ResetCode, reason: str) -> None:
@@ -191,7 +197,6 @@ class RawEnd(Protocol):
             return
         self._receiver = None
         self._linger(_LINGERING)
-        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def pauseReading(self) -> None:
@@ -241,3 +246,15 @@ class RawEnd(Protocol):
         if handle is not None:
             with contextlib.suppress(OSError):
                 handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+
+
+def _hungUp(handle: socket.socket | None) -> bool:
+    """
+    Tell whether the program behind a UNIX socket has closed it, having read all that
+    was sent: it is in no need of an end.  A TCP peer that closes may be told one.
+    """
+    if handle is None or handle.family != getattr(socket, "AF_UNIX", None):
+        return False
+    poll = select.poll()
+    poll.register(handle, 0)
+    return [event for _, event in poll.poll(0)] == [select.POLLHUP]

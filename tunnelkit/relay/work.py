@@ -81,6 +81,7 @@ class WorkEnd(Holder):
         self._stream: WorkStream | None = None
         self._number = 0
         self._gone = ""
+        self._closing = False
         self._deadline: IDelayedCall | None = None
         socketTransport(self.transport).bufferSize = BUFFER
         self.transport.registerProducer(Gauge(self._block, self._unblock), True)
@@ -92,6 +93,7 @@ class WorkEnd(Holder):
         """
         Count one stream further; the server's call, before it joins.
         """
+        assert self._stream is None or self._gone, "begun before the last was done"
         self._number = self._number % (_U32 - 1) + 1
         self._stream = WorkStream(self, self._number)
         if self._gone:
@@ -111,7 +113,9 @@ class WorkEnd(Holder):
         Close the connection, with a deadline; it is reported lost when the peer has
         read all that was sent and closes it, too.
         """
-        if not self._gone:
+        if not self._gone and not self._closing:
+            self._closing = True
+            self.resume()
             self.transport.unregisterProducer()
             if ISSLTransport.providedBy(self.transport):
                 self.transport.loseConnection()
@@ -174,10 +178,12 @@ class WorkEnd(Holder):
         if self._gone:
             return
         self._stream = None
+        self.resume()
+        if self._closing:
+            return
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self.resume()
         self._owner.idle(self)
 
     # What the transport says.
@@ -282,6 +288,8 @@ class WorkEnd(Holder):
             raise WireError("a stream was started before the last one was done")
         if not 0 < start.stream < _U32:
             raise WireError(f"{start.stream} is no stream number")
+        if self._closing:
+            return  # too late: it sees the end of this connection
         self._stream = WorkStream(self, start.stream)
         # The local service is dialled first: nothing is gathered meanwhile.
         self.pause()

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.messages import Closed, Open, Opened
@@ -20,6 +21,8 @@ from tunnelkit.wire.messages import Closed, Open, Opened
 AGAIN: Final = (5.0, 15.0)
 """Seconds after which a tunnel that was refused for a while is asked for again, from
 and to."""
+_LONGEST: Final = 500
+"""How much of a reason is shown, in characters; the server may have written it."""
 
 
 class Asked(Protocol):
@@ -116,7 +119,7 @@ class Wanted:
         self._said = ""
         self._log.info(
             "{address} leads to {local} ({name})",
-            address=opened.address,
+            address=legible(opened.address),
             local=str(self.spec.local),
             name=self.spec.name,
         )
@@ -130,14 +133,15 @@ class Wanted:
     def _refusedBy(self, refusal: Refusal, channel: Asked) -> None:
         self.address = ""
         again = refusal.retry or self._known
-        self._say(refusal.reason, again)
+        reason = legible(refusal.reason, _LONGEST)
+        self._say(reason, again)
         self._cancel()
         if again:
             low, high = AGAIN
             wait = low + (high - low) * self._random()
             self._again = self._clock.callLater(wait, self._ask, channel)
         else:
-            self.refused = refusal.reason
+            self.refused = reason
         self._changed()
 
     def _say(self, reason: str, again: bool) -> None:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import Heartbeat
 from tunnelkit.control.login import ClientLogin, ServerUnproven
+from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.native.caller import Caller, Listener, Parting
 from tunnelkit.dialects.native.house import PROGRAM
@@ -232,7 +233,12 @@ class CallingChannel(Holder):
         if offered == "endpoint" and self._shown is not None:
             return self._bindingHash(self._shown.certificate)
         if offered != "none":
-            raise WireError(f"a binding {offered[:40]!r} on this connection")
+            raise Refusal(
+                codes.BINDING,
+                f"{self._server} offers to bind the login by {legible(offered, 40)!r}, "
+                "which is not possible on this connection: something between the two "
+                "has changed what they say, or one of them is too old",
+            )
         if self._shown is not None and not self._caller.verified:
             raise Refusal(
                 codes.BINDING,
