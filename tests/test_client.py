@@ -500,7 +500,7 @@ class SuccessorTests(WholeCase):
         self.network.elapse(1)
         (line,) = self.log.lines("warn")
         self.assertIn("port 9000 is published by laptop from 192.0.2.7:", line)
-        self.assertIn("which is alive: stop that client, or ask for another", line)
+        self.assertIn("which is alive: stop that client, or give this one", line)
         self.assertServed()
         self.network.elapse(60)
         self.assertEqual(len(self.log.lines("warn")), 1)

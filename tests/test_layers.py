@@ -29,6 +29,7 @@ FLOORS: Final = (
     {"tunnels"},
     {"dialects"},
     {"settings"},
+    {"notice"},
     {"server", "client"},
     {"endpoints", "api", "checking", "portal", "sharing", "admin"},
     {"commands"},

@@ -560,6 +560,7 @@ class DrainTests(WholeCase):
         self.assertNotIn(PUBLIC, self.network.accepting)
         self.assertIn(ADMIN, self.network.accepting)
         self.assertTrue(self.server.status().draining)
+        self.assertEqual(self.server.troubles(), ("the server is stopping",))
         self.client(name="desk").startService()
         self.network.settle()
         self.assertIn("the server is stopping; trying again", self.log.lines("warn"))

@@ -194,7 +194,7 @@ class Client(Service):
             self._log.warn("{reason}; trying again", reason=reason)
         if since is not None and self._clock.seconds() - since < BRIEF:
             self._backoff.delay()  # which is that of the first try: none
-        self._later(max(wait, self._backoff.delay()))
+        self._later(max(wait, self._backoff.delay(lasting)))
 
     # What a line does.
 

@@ -257,6 +257,11 @@ class IStatusSource(Interface):
     Who can say how a server does.
     """
 
+    def troubles() -> tuple[str, ...]:
+        """
+        Say what is wrong, a sentence each; cheap, as anybody may ask.
+        """
+
     def status() -> ServerStatus:
         """
         Give a picture of this moment.

@@ -6,7 +6,6 @@ port.
 
 from __future__ import annotations
 
-import errno
 import socket
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from typing import Any, Final, Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -40,8 +38,8 @@ from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IRelay, IStatusSource, ServerStatus
+from tunnelkit.notice import facts, firstStart, warnings, whyDeaf
 from tunnelkit.relay.connection import named
-from tunnelkit.relay.occupant import inUse, whyNot
 from tunnelkit.relay.portable import IPortableReactor, PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ServerSettings
@@ -112,6 +110,7 @@ class Server(Service):
         self._closings: list[Callable[[], object]] = []
         self._draining = False
         self._settled = False
+        self._adminAt = ""
 
     # Starting.
 
@@ -214,7 +213,8 @@ class Server(Service):
             self._doors.append(self._listen("--port", description, self._doorway))
         if self._settings.admin is not None:
             site = self._rooms(self, self._folder.adminToken(), self._reactor)
-            self._listen("--admin", self._settings.admin, site)
+            admin = self._listen("--admin", self._settings.admin, site)
+            self._adminAt = named(admin.getHost())
 
     def _listen(
         self, option: str, description: str, factory: IProtocolFactory
@@ -228,8 +228,7 @@ class Server(Service):
             # Twisted's parsers raise what they like.
             failures.append(Failure())
         if failures:
-            reason = _why(failures[0])
-            raise StartFailed(f"cannot listen on {option} {description}: {reason}")
+            raise StartFailed(whyDeaf(option, description, failures[0].value))
         (port,) = listening
         self._closings.append(port.stopListening)
         return port
@@ -239,31 +238,20 @@ class Server(Service):
         Say what a person needs to know.
         """
         settings = self._settings
-        host = settings.hostname or socket.gethostname()
+        for warning in warnings(settings):
+            self._log.warn("{sentence}", sentence=warning)
         for door in self._doors:
             self._log.info("listening on {where}", where=named(door.getHost()))
-        self._log.info(
-            "certificate's fingerprint: sha256:{fingerprint}",
-            fingerprint=self._tls.pair.fingerprint,
-        )
-        if settings.insecure or settings.behindTLS:
-            self._log.warn(
-                "plain TCP is accepted: whoever can read the wire between client "
-                "and server can read all that visitors send, and take sessions over"
-            )
+        for fact in facts(settings, self._tls.pair.fingerprint, self._adminAt):
+            self._log.info("{sentence}", sentence=fact)
         if first:
-            self._log.info(
-                "first start: copy {token} to the machine that has the service, and "
-                "run there: twistd -n tunnelclient --server {host}:{port} "
-                "--token-file default.token --tunnel tcp:8000",
-                token=str(self._folder.tokenFile),
-                host=host,
-                port=self._firstPort(),
-            )
+            host = settings.hostname or socket.gethostname()
+            command = firstStart(settings, host, self._port(), self._folder.tokenFile)
+            self._log.info("{sentence}", sentence=command)
 
-    def _firstPort(self) -> int | str:
+    def _port(self) -> int | None:
         ports = (getattr(door.getHost(), "port", None) for door in self._doors)
-        return next(filter(None, ports), "PORT")
+        return next(filter(None, ports), None)
 
     def _every(self, seconds: float, call: Callable[[], None]) -> None:
         """
@@ -300,6 +288,8 @@ class Server(Service):
         @param grace: seconds at most.
         """
         self._draining = True
+        # What is live now stays leased, however its tunnel ends.
+        self._leases.close()
         self._sessions.close()
         self._published.close()
         for session in self._sessions:
@@ -362,36 +352,25 @@ class Server(Service):
     def _sayLoginFailed(self, sentence: str) -> None:
         self._log.warn("{sentence}", sentence=sentence)
 
+    def troubles(self) -> tuple[str, ...]:
+        """
+        Say what is wrong, a sentence each.
+        """
+        stopping = "the server is stopping" if self._draining else None
+        return tuple(filter(None, (self._leases.trouble, stopping)))
+
     def status(self) -> ServerStatus:
         """
         Give a picture of this moment.
         """
         sessions = [*self._sessions]
-        trouble = self._leases.trouble
         return ServerStatus(
             program=PROGRAM,
             started=self._started,
             draining=self._draining,
-            troubles=(trouble,) if trouble else (),
+            troubles=self.troubles(),
             counts=(*self._doorway.counts.items(), *self._house.counts.items()),
             openings=self._doorway.guests,
             sessions=tuple(session.status() for session in sessions),
             tunnels=self._published.status(sessions),
         )
-
-
-def _why(failure: Failure) -> str:
-    """
-    Say why a port cannot be had, and what to do.
-    """
-    error = failure.value
-    if not isinstance(error, CannotListenError):
-        return failure.getErrorMessage()
-    if inUse(error):
-        todo = "stop the program that has it, or give another port"
-    elif getattr(error.socketError, "errno", None) == errno.EACCES:
-        todo = "give one above 1023, or the right to use it, as the units in etc/ do"
-    else:
-        todo = "give an address and a port of this machine"
-    port = error.port if isinstance(error.port, int) else 0
-    return f"{whyNot(error, port)}: {todo}"

@@ -73,6 +73,12 @@ class FakeSource:
     def __init__(self, now: ServerStatus | None = STATUS) -> None:
         self.now = now
 
+    def troubles(self) -> tuple[str, ...]:
+        """
+        Give what the test set.
+        """
+        return self.status().troubles
+
     def status(self) -> ServerStatus:
         """
         Give what the test set.

@@ -244,10 +244,9 @@ class AskingTests(PoolCase):
         self.assertEqual(self.turn(), [5])
         self.clock.advance(LATE - 0.1)
         self.assertEqual(self.turn(), [])
-        for _ in range(2):
-            self.clock.advance(0.1)
+        for wait in (0.1, LATE):
+            self.clock.advance(wait)
             self.assertEqual(self.turn(), [5])
-            self.clock.advance(LATE - 0.1)
         self.add(3)
         for visitor in visitors:
             self.successResultOf(visitor)

@@ -258,7 +258,7 @@ class DemandTests(RouteCase):
         error = self.unreached(self.route(ClientTLS("localhost", verify=True)))
         self.assertTrue(error.lasting)
         self.assertIn("the certificate of localhost:8910 does not verify", str(error))
-        self.assertIn("leave it away to trust the token alone", str(error))
+        self.assertIn("as --verify and tls: descriptions demand", str(error))
         self.assertGone()
 
     def test_oldTLS(self) -> None:

@@ -76,6 +76,16 @@ class BackoffTests(SynchronousTestCase):
         self.assertEqual(backoff.delay(), 0.0)
         self.assertAlmostEqual(backoff.delay(), 0.4)
 
+    def test_lasting(self) -> None:
+        """
+        A server that has let this client in before and now refuses its token is not
+        asked many times a second: that can hardly help.
+        """
+        backoff = Backoff(lambda: 1.0)
+        self.assertEqual([backoff.delay(lasting=True) for _ in range(3)], [2, 4, 8])
+        backoff.reset()
+        self.assertEqual(backoff.delay(), 0.0)
+
     @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=60))
     def test_bounds(self, chances: list[float]) -> None:
         """

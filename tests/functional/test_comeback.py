@@ -239,7 +239,7 @@ class LongTests(ComebackCase):
         await self.assertServed(await second.leads("free"), b"two")
         told = (await second.says("tunnel contested is refused: ")).string
         self.assertRegex(told, rf"port {port} is published by alpha from {HOST}")
-        self.assertIn("stop that client, or ask for another port", told)
+        self.assertIn("stop that client, or give this one another port", told)
         await second.says(rf"tunnel taken is refused: .*port {squatter.port}")
         visitor.finish()
         self.assertEqual((await visitor.rest()).ending, Ending.END)

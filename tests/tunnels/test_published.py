@@ -381,7 +381,8 @@ class ContestTests(PublishedCase):
         self.assertEqual(
             refusal.reason,
             "port 9000 is published by laptop from 192.0.2.7:5000, which is alive:"
-            " stop that client, or ask for another port",
+            " stop that client, or give this one another port, or another name"
+            " where it asks for none",
         )
         self.assertEqual(self.holder.tunnels, {"web": self.tunnel})
 

@@ -17,7 +17,7 @@ def makeRoom(source: IStatusSource) -> IResource:
     """
     Make the room.
     """
-    return Room(lambda: _answer(source.status().troubles))
+    return Room(lambda: _answer(source.troubles()))
 
 
 def _answer(troubles: tuple[str, ...]) -> Answer:

@@ -172,8 +172,9 @@ class Route:
         words = "; ".join(str(reason[-1]) for reason in reasons)
         if "certificate verify failed" in words:
             return Unreached(
-                f"the certificate of {self.server} does not verify ({words}), and "
-                "--verify demands that: leave it away to trust the token alone",
+                f"the certificate of {self.server} does not verify ({words}), as "
+                "--verify and tls: descriptions demand: give the server one that does, "
+                "or, where nothing in front of it ends its TLS, trust the token alone",
                 True,
             )
         return Unreached(f"TLS with {self.server} failed: {words or 'no reason given'}")

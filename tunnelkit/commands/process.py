@@ -104,7 +104,7 @@ def inProcess(
     """
     limitLog(options.logLevel)
     for warning in options.warnings:
-        _log.warn("{warning}", warning=warning)
+        _log.warn("{sentence}", sentence=warning)
     running = Running(make, grace, reactor, voice(options.parent), reload)
     sys.excepthook = withoutFailures(sys.excepthook)
     atexit.register(running.leave)

@@ -37,10 +37,15 @@ class Backoff:
         self._waited = 0.0
         self._ceiling = 1.0
 
-    def delay(self) -> float:
+    def delay(self, lasting: bool = False) -> float:
         """
         Say how many seconds to wait before the next try.
+
+        @param lasting: whether trying again can hardly help: then not quickly.
         """
+        if lasting:
+            self._tries = max(1, self._tries)
+            self._waited = max(PATIENT, self._waited)
         self._tries += 1
         if self._tries == 1:
             return 0.0

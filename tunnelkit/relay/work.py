@@ -44,8 +44,9 @@ from tunnelkit.wire.frames import (
 )
 from tunnelkit.wire.messages import Start
 
-CLOSING: Final = 10.0
-"""Seconds that a close may take before it becomes a reset."""
+CLOSING: Final = IDLE
+"""Seconds that a close may take before it becomes a reset: the peer may have a slow
+visitor's last bytes to deliver."""
 
 _U32: Final = 1 << 32
 

@@ -254,7 +254,8 @@ def _live(lease: Lease, holder: Session) -> Refusal:
     return Refusal(
         PORT_LIVE,
         f"port {lease.port} is published by {legible(identity.client)} from"
-        f" {identity.peer}, which is alive: stop that client, or ask for another port",
+        f" {identity.peer}, which is alive: stop that client, or give this one another"
+        " port, or another name where it asks for none",
         retry=True,
     )
 

@@ -1,0 +1,91 @@
+# -*- test-case-name: tests.test_notice -*-
+"""
+Notice: what a server tells its operator when it starts, or cannot.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from twisted.internet.error import CannotListenError
+
+from tunnelkit.relay.occupant import inUse, whyNot
+from tunnelkit.settings import ServerSettings
+
+_OWN_TLS: Final = ("tls:", "ssl:")
+"""Descriptions of ports that show a certificate of their own."""
+
+
+def warnings(settings: ServerSettings) -> Iterator[str]:
+    """
+    Say what is less safe than it could be.
+    """
+    if settings.insecure or settings.behindTLS:
+        yield (
+            "plain TCP is accepted: whoever can read the wire between client and "
+            "server can read all that visitors send, and take sessions over"
+        )
+
+
+def facts(settings: ServerSettings, fingerprint: str, admin: str) -> Iterator[str]:
+    """
+    Say what a person needs to know.
+
+    @param fingerprint: that of the certificate which the server shows.
+    @param admin: where the admin rooms are, or empty.
+    """
+    if not all(port.startswith(_OWN_TLS) for port in settings.ports):
+        yield f"certificate's fingerprint: sha256:{fingerprint}"
+    if admin:
+        yield (
+            f"admin page: http://{admin}/ (any user name; the password is in "
+            "admin.token, in the state folder)"
+        )
+
+
+def firstStart(
+    settings: ServerSettings, host: str, port: int | None, token: Path
+) -> str:
+    """
+    Give the command for the client, which has everything but its service.
+
+    @param port: where clients connect, as far as that is known.
+    @param token: the file that the client needs.
+    """
+    # Before something that ends the TLS stands another port, and no binding.
+    known = port if port and not settings.behindTLS else "PORT"
+    verify = " --verify" if settings.behindTLS else ""
+    return (
+        f"first start: copy {token} to the machine that has the service, and run "
+        f"there: twistd -n tunnelclient --server {host}:{known} "
+        f"--token-file {token.name}{verify} --tunnel tcp:8000"
+    )
+
+
+def whyDeaf(option: str, description: str, error: BaseException | None) -> str:
+    """
+    Say why a port cannot be had, and what to do.
+
+    @param description: what was to be listened on; a backlog of ours is not shown.
+    """
+    shown = description.removesuffix(":backlog=4096")
+    return f"cannot listen on {option} {shown}: {_reason(error)}"
+
+
+def _reason(error: BaseException | None) -> str:
+    if not isinstance(error, CannotListenError):
+        return str(error)
+    if inUse(error):
+        todo = "stop the program that has it, or give another port"
+    elif getattr(error.socketError, "errno", None) == errno.EACCES:
+        todo = (
+            "give one above 1023, or the right to use it, as systemd does with "
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE or a socket unit"
+        )
+    else:
+        todo = "give an address and a port of this machine"
+    port = error.port if isinstance(error.port, int) else 0
+    return f"{whyNot(error, port)}: {todo}"
