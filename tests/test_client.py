@@ -15,11 +15,11 @@ from tests.fakes import FakeWork, pairOf, random
 from tests.network import Plain, accepting, secured
 from tests.whole import ADDRESS, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.client import Client, makeClient
-from tunnelkit.control.userfile import addUser, revokeUser
-from tunnelkit.control.verifier import Verifier
 from tunnelkit.relay.portable import One
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ClientSettings
+from tunnelkit.state.userfile import addUser, revokeUser
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort

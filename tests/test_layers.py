@@ -23,7 +23,7 @@ TOP: Final = Path(__file__).parent.parent
 FLOORS: Final = (
     {"wire", "failures"},
     {"interfaces"},
-    {"relay"},
+    {"relay", "state"},
     {"carrier"},
     {"control"},
     {"tunnels"},

@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred, fail
 from tests.fakes import pairOf, random
 from tests.network import Plain, Speaker, secured
 from tests.whole import ADMIN, NOW, PORT, PUBLIC, SERVICE, WholeCase
-from tunnelkit.control.users import addUser, revokeUser
-from tunnelkit.control.verifier import Verifier
 from tunnelkit.failures import StartFailed
 from tunnelkit.relay.secure import seen
 from tunnelkit.server import Server
+from tunnelkit.state.users import addUser, revokeUser
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.token import Token
 

@@ -26,13 +26,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.control.certificates import CertificateWatch, readPair
 from tunnelkit.control.leases import Leases
 from tunnelkit.control.rotation import Rotation
 from tunnelkit.control.sessions import Sessions
-from tunnelkit.control.state import StateError, StateFolder
-from tunnelkit.control.store import SQLiteStore, inThread
-from tunnelkit.control.users import Users, UsersError
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import PROGRAM, House
@@ -43,6 +39,10 @@ from tunnelkit.relay.connection import named
 from tunnelkit.relay.portable import IPortableReactor, PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ServerSettings
+from tunnelkit.state.certificates import CertificateWatch, readPair
+from tunnelkit.state.folder import StateError, StateFolder
+from tunnelkit.state.store import SQLiteStore, inThread
+from tunnelkit.state.users import Users, UsersError
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published

@@ -14,11 +14,11 @@ from unittest import skipIf
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.control.test_verifier import constant
+from tests.state.test_verifier import constant
 from tunnelkit.commands.tokens import NewOptions, Options, described, makeToken, run
-from tunnelkit.control.state import StateFolder
-from tunnelkit.control.userfile import User, UsersError, listUsers
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.folder import StateFolder
+from tunnelkit.state.userfile import User, UsersError, listUsers
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.token import Token
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

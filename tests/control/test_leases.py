@@ -22,8 +22,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.control.leases import Contested, Denied, Leases
-from tunnelkit.control.store import MemoryStore, Place, SQLiteStore
 from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.store import MemoryStore, Place, SQLiteStore
 from tunnelkit.wire import codes
 from tunnelkit.wire.ports import PortSet
 

@@ -32,8 +32,8 @@ from tunnelkit.control.login import (
     sameProof,
     workProof,
 )
-from tunnelkit.control.users import Users
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.users import Users
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.messages import Challenge, Login, Proof, Welcome

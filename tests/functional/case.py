@@ -31,7 +31,7 @@ from tests.functional.cable import Cable
 from tests.functional.programs import LIMIT, TWISTD, Program, Unfulfilled, until
 from tests.functional.services import LOOPBACK, Service, Talk, Visitor, echo, visit
 from tests.functional.sockets import Address, Received, connected, freePort
-from tunnelkit.control.state import StateFolder
+from tunnelkit.state.folder import StateFolder
 
 HOST: Final = "127.0.0.1"
 """Where all listen, unless a test says otherwise."""

@@ -30,7 +30,7 @@ from tests.functional.sockets import (
     receiveExactly,
 )
 from tunnelkit.control.login import ClientLogin, ServerLogin, workProof
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.certificate import bindingHash
 from tunnelkit.wire.codec import fromClient, fromServer, said
 from tunnelkit.wire.frames import Frame, FrameDecoder, Message, encode

@@ -16,8 +16,8 @@ from tests.functional.ended import CONSOLE, Ended, ended
 from tests.functional.programs import Program, until
 from tests.functional.services import gated, saying, source
 from tests.functional.sockets import Address, Ending, connected, freePort
-from tunnelkit.control.files import Lock
-from tunnelkit.control.state import StateFolder
+from tunnelkit.state.files import Lock
+from tunnelkit.state.folder import StateFolder
 from tunnelkit.wire.token import Token
 
 GRACEFUL = "streams have 10 seconds to end"

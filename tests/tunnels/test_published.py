@@ -13,8 +13,8 @@ from tests.fakes import FakeChannel, FakeRelay, TimedCase, session
 from tests.logs import Log
 from tunnelkit.control.leases import Leases
 from tunnelkit.control.session import TUNNELS, Refusal, Session
-from tunnelkit.control.store import MemoryStore
 from tunnelkit.interfaces import Lease
+from tunnelkit.state.store import MemoryStore
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published
 from tunnelkit.tunnels.tcp import PublicTCP

@@ -40,12 +40,12 @@ from tunnelkit.control.login import (
     workProof,
 )
 from tunnelkit.control.session import Identity, Session
-from tunnelkit.control.verifier import Verifier
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner, Lease
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import PortableJoin
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.work import WorkEnd
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels import kinds as kindTables
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire import codes, sniff
@@ -590,7 +590,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "reason of a RESET": "wire.frames._REASON",
     "text in a message": "wire.codec._TEXT",
     "list in a message": "wire.codec._ITEMS",
-    "iterations, from and to": "control.verifier.ITERATIONS"
+    "iterations, from and to": "state.verifier.ITERATIONS"
     " control.login._MOST_ITERATIONS",
     "first bytes; TLS handshake; opening to login, each": "dialects.doorway.PATIENCE",
     "connections that are not logged in, in all": "dialects.doorway.GUESTS",

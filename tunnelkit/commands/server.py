@@ -35,10 +35,10 @@ from tunnelkit.commands.options import (
     seconds,
 )
 from tunnelkit.commands.process import inProcess, theReactor
-from tunnelkit.control.state import DEFAULT_USER, defaultState
 from tunnelkit.interfaces import IStatusSource
 from tunnelkit.server import Server
 from tunnelkit.settings import ServerSettings
+from tunnelkit.state.folder import DEFAULT_USER, defaultState
 from tunnelkit.wire.address import HIGHEST, parseHostPort
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import LEAST_BITS, Token

@@ -18,10 +18,10 @@ from twisted.python import usage
 
 from tunnelkit.commands.endpoints import DEFAULT_PORT
 from tunnelkit.commands.options import CommandOptions
-from tunnelkit.control.files import replaceFile
-from tunnelkit.control.state import DEFAULT_USER, StateFolder, defaultState
-from tunnelkit.control.userfile import User, UsersError, addUser, listUsers, revokeUser
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.files import replaceFile
+from tunnelkit.state.folder import DEFAULT_USER, StateFolder, defaultState
+from tunnelkit.state.userfile import User, UsersError, addUser, listUsers, revokeUser
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.token import Token, isUserName
 
 

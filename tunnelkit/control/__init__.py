@@ -1,3 +1,3 @@
 """
-Login and proof, session, leases and their store, heartbeat.
+Login and proof, session, leases, heartbeat.
 """

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from scramp import ScramClient, ScramException, ScramMechanism
 
-from tunnelkit.control.verifier import ITERATIONS, Verifier
+from tunnelkit.state.verifier import ITERATIONS, Verifier
 from tunnelkit.wire import codes
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.messages import Challenge, Login, Proof, Welcome

@@ -18,13 +18,13 @@ from tunnelkit.control.leases import Leases
 from tunnelkit.control.login import ClientLogin, workProof
 from tunnelkit.control.session import Session
 from tunnelkit.control.sessions import Sessions
-from tunnelkit.control.store import MemoryStore
-from tunnelkit.control.verifier import Verifier
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import House
 from tunnelkit.relay.portable import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
+from tunnelkit.state.store import MemoryStore
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published

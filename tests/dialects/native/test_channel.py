@@ -27,8 +27,8 @@ from tests.dialects.native.case import (
 from tests.wire.issued import chainPEM, issued, keyPEM
 from tunnelkit.control.login import ClientLogin
 from tunnelkit.control.session import TUNNELS
-from tunnelkit.control.verifier import Verifier
 from tunnelkit.relay.secure import ServerTLS
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificatePair, bindingHash
 from tunnelkit.wire.codec import said

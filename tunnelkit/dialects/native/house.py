@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit import __version__
 from tunnelkit.control.sessions import Sessions
-from tunnelkit.control.verifier import Verifier
 from tunnelkit.interfaces import IRelay
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.published import Published
 

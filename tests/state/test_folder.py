@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.state}.
+Tests for L{tunnelkit.state.folder}.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.control.test_verifier import constant, logIn
+from tests.state.test_verifier import constant, logIn
 from tests.wire.issued import NOW, keyPEM
-from tunnelkit.control import files
-from tunnelkit.control.files import Lock
-from tunnelkit.control.state import Prepared, StateError, StateFolder, defaultState
-from tunnelkit.control.users import Verifier, addUser, listUsers
+from tunnelkit.state import files
+from tunnelkit.state.files import Lock
+from tunnelkit.state.folder import Prepared, StateError, StateFolder, defaultState
+from tunnelkit.state.users import Verifier, addUser, listUsers
 from tunnelkit.wire.certificate import certificatePair
 from tunnelkit.wire.token import Token
 
@@ -290,7 +290,7 @@ class PrepareTests(FolderCase):
         folder = Path(self.mktemp()).resolve()
         folder.mkdir()
         subprocess.run(
-            [sys.executable, "-m", "tests.control.killed", str(folder)],
+            [sys.executable, "-m", "tests.state.killed", str(folder)],
             env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[2])},
             check=True,
         )

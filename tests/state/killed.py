@@ -1,6 +1,6 @@
 """
 A first start that is killed, once for each of its moments; run as a program of its
-own by L{tests.control.test_state}, as it forks.
+own by L{tests.state.test_folder}, as it forks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.wire.issued import NOW
-from tunnelkit.control.state import StateFolder
+from tunnelkit.state.folder import StateFolder
 
 
 def dieAt(moment: int) -> None:

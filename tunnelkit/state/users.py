@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_users -*-
+# -*- test-case-name: tests.state.test_users -*-
 """
 Users: who may log in at this moment, from the file of users and the clock.
 """
@@ -13,15 +13,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from tunnelkit.control.files import Changes, Stamp
-from tunnelkit.control.userfile import (
+from tunnelkit.state.files import Changes, Stamp
+from tunnelkit.state.userfile import (
     User,
     UsersError,
     addUser,
     listUsers,
     revokeUser,
 )
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.token import Token
 
 __all__ = [

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.verifier}.
+Tests for L{tunnelkit.state.verifier}.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scramp import ScramClient, ScramMechanism
 from scramp.core import ScramException
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.verifier import Verifier
 
 KEYS = st.binary(min_size=32, max_size=32)
 VERIFIERS = st.builds(

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_files -*-
+# -*- test-case-name: tests.state.test_files -*-
 """
 Files that more than one process reads and writes: replaced whole, edited under a
 lock, looked at for changes.

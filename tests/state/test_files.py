@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.files}.
+Tests for L{tunnelkit.state.files}.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from unittest import skipIf, skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.control import files
-from tunnelkit.control.files import Changes, Lock, replaceFile, stamp
+from tunnelkit.state import files
+from tunnelkit.state.files import Changes, Lock, replaceFile, stamp
 
 try:
     import fcntl
@@ -270,7 +270,7 @@ class LockTests(SynchronousTestCase):
         keep anybody away; one that lives does.
         """
         program = (
-            "import sys, pathlib; from tunnelkit.control.files import Lock;"
+            "import sys, pathlib; from tunnelkit.state.files import Lock;"
             " lock = Lock(pathlib.Path(sys.argv[1])); lock.take(wait=False);"
             " print(flush=True); sys.stdin.read()"
         )

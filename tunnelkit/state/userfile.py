@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_userfile -*-
+# -*- test-case-name: tests.state.test_userfile -*-
 """
 The file of users, C{users.toml} in the state folder.
 
@@ -30,8 +30,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Item, Table
 
-from tunnelkit.control.files import Lock, replaceFile
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.files import Lock, replaceFile
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.token import isUserName
 
 _NAMES: Final = "a user's name is 1 to 64 characters of a-z, 0-9, '.' and '-'"

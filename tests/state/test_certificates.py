@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.certificates}.
+Tests for L{tunnelkit.state.certificates}.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.logger import Logger, LogLevel, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire.issued import NOW, chainPEM, issued, keyPEM
-from tunnelkit.control.certificates import CertificateWatch, readPair
+from tunnelkit.state.certificates import CertificateWatch, readPair
 from tunnelkit.wire.certificate import CertificateError, CertificatePair, selfSigned
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

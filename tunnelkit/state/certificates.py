@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_certificates -*-
+# -*- test-case-name: tests.state.test_certificates -*-
 """
 Certificates on disk: read at start, and again whenever their files change.
 """
@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from tunnelkit.control.files import Changes, Stamp
+from tunnelkit.state.files import Changes, Stamp
 from tunnelkit.wire.certificate import (
     CertificateError,
     CertificatePair,

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.store}.
+Tests for L{tunnelkit.state.store}.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tunnelkit.control.store import (
+from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.store import (
     Apart,
     MemoryStore,
     Place,
@@ -35,7 +36,6 @@ from tunnelkit.control.store import (
     WriteBehind,
     inThread,
 )
-from tunnelkit.interfaces import ILeaseStore, Lease
 
 WEB = Lease("tcp", 20001, "default", "laptop", "tcp:8000", 1000.5)
 SSH = Lease("tcp", 2222, "ann", "desk", "ssh", 2000.0)
@@ -440,7 +440,7 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
         script = """if True:
             import os, pathlib, signal, sqlite3, sys
             from twisted.internet.defer import maybeDeferred
-            from tunnelkit.control.store import SQLiteStore
+            from tunnelkit.state.store import SQLiteStore
             from tunnelkit.interfaces import Lease
 
             def traced(statement):

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.userfile}.
+Tests for L{tunnelkit.state.userfile}.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.control.test_verifier import RFC, constant
-from tunnelkit.control import userfile
-from tunnelkit.control.userfile import (
+from tests.state.test_verifier import RFC, constant
+from tunnelkit.state import userfile
+from tunnelkit.state.userfile import (
     User,
     UsersError,
     addUser,
@@ -26,7 +26,7 @@ from tunnelkit.control.userfile import (
     listUsers,
     revokeUser,
 )
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.verifier import Verifier
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -391,7 +391,7 @@ class EditTests(FileCase):
         """
         program = (
             "import os, pathlib, sys\n"
-            "from tunnelkit.control.users import Verifier, addUser\n"
+            "from tunnelkit.state.users import Verifier, addUser\n"
             "for each in range(10):\n"
             "    verifier = Verifier.of('secret', os.urandom)\n"
             "    addUser(pathlib.Path(sys.argv[1]), f'{sys.argv[2]}{each}', verifier)\n"

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.control.users}.
+Tests for L{tunnelkit.state.users}.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.control.test_verifier import RFC, constant
-from tunnelkit.control.users import (
+from tests.state.test_verifier import RFC, constant
+from tunnelkit.state.users import (
     Users,
     UsersError,
     Verifier,

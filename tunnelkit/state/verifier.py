@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_verifier -*-
+# -*- test-case-name: tests.state.test_verifier -*-
 """
 Verifiers: what a server keeps of a user's secret.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_state -*-
+# -*- test-case-name: tests.state.test_folder -*-
 """
 The state folder: what a server keeps from one start to the next.
 
@@ -21,10 +21,10 @@ from typing import Final, TypeAlias
 from platformdirs import user_state_path
 from twisted.logger import Logger
 
-from tunnelkit.control.certificates import readPair
-from tunnelkit.control.files import Lock, replaceFile
-from tunnelkit.control.userfile import UsersError, createUsers
-from tunnelkit.control.verifier import Verifier
+from tunnelkit.state.certificates import readPair
+from tunnelkit.state.files import Lock, replaceFile
+from tunnelkit.state.userfile import UsersError, createUsers
+from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.certificate import CertificateError, CertificatePair, selfSigned
 from tunnelkit.wire.token import LEAST_BITS, Token
 

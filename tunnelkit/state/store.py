@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_store -*-
+# -*- test-case-name: tests.state.test_store -*-
 """
 Stores: where leases outlive the server.
 
