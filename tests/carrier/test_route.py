@@ -221,6 +221,16 @@ class ReachedTests(RouteCase):
         pin = parseFingerprint(PAIR.fingerprint)
         self.assertIsNotNone(self.reached(self.route(fingerprint=pin)).seen)
 
+    def test_lostBeforeItIsUsed(self) -> None:
+        """
+        A connection that is lost before anybody used it is no bug.
+        """
+        server = self.serve()
+        self.reached(self.route())
+        server.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_noLeftovers(self) -> None:
         """
         When it has arrived the time-out is forgotten.

@@ -79,12 +79,13 @@ async def until(
     return reactor.seconds() - begun
 
 
-async def stuck(count: Callable[[], int], what: str) -> int:
+async def stuck(count: Callable[[], int], what: str, limit: float = LIMIT) -> int:
     """
     Wait until something that counts up has begun to, and stands still.
 
     @param count: gives the count.
     @param what: what is counted, for who reads of its failing.
+    @param limit: seconds that it may take.
     @return: the count.
     """
     last, since = 0, reactor.seconds()
@@ -95,7 +96,7 @@ async def stuck(count: Callable[[], int], what: str) -> int:
             last, since = count(), reactor.seconds()
         return last > 0 and reactor.seconds() - since >= _STILL
 
-    await until(still, f"{what} stands still")
+    await until(still, f"{what} stands still", limit)
     return last
 
 

@@ -108,14 +108,13 @@ class Speaker:
         except ConnectionError:
             return True
 
-    def ended(self) -> bool:
+    def ended(self) -> None:
         """
         Wait until the other side closes, or resets, whatever it says before that.
 
         @raise TimeoutError: it does not.
         """
         receive(self.connection)
-        return True
 
     def close(self) -> None:
         """

@@ -283,6 +283,8 @@ class IdleTests(ScriptedCase):
         A visitor who left without a word does not hold a connection for ever.
         """
         self.start()
+        self.one.hears.received(b"some")
+        self.other.hears.received(b"bytes")
         self.one.hears.finished()
         self.clock.advance(IDLE - 1)
         self.assertEqual(self.outcomes, [])

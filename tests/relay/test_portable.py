@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from typing import Any, Final, cast
 
 from twisted.internet import reactor
@@ -395,6 +396,17 @@ class SocketTests(TestCase):
         port, factory, backlog, interface = reactor.tcpServers[0]
         self.assertEqual((port, backlog, interface), (80, BACKLOG, LOOPBACK))
         self.assertFalse(getattr(factory, "noisy", True))
+
+    async def test_lingering(self) -> None:
+        """
+        A visitor sees a reset also where this process is killed in the moment in which
+        it arrives.
+        """
+        port = self.relay.listen(HostPort(LOOPBACK, 0), self._arrived)
+        self.addCleanup(port.stopListening)
+        handle: socket.socket = port.socket  # type: ignore[attr-defined]
+        option = handle.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
+        self.assertEqual(option, struct.pack("ii", 1, 0))
 
     async def test_turnedAway(self) -> None:
         """

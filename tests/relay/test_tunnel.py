@@ -268,7 +268,7 @@ class SecureTunnelTests(TunnelCase):
         A half-open stream that shows no life is reset on both sides, and the work
         connection serves on.
         """
-        await self.open(idle=0.2)
+        await self.open(idle=1.0)
         visitor, service = await self.visit()
         visitor.shutdown(socket.SHUT_WR)
         self.assertEnded(await deferToThread(receive, service), b"")

@@ -297,6 +297,7 @@ class ServerTests(WorkCase):
         """
         self.work.begin()
         self.work.refuse(ResetCode.BUSY, "too many")
+        self.work.refuse(ResetCode.BUSY, "nothing happens")
         self.assertEqual(self.said(), [Reset(1, ResetCode.BUSY, "too many")])
         self.peer(Reset(1, 1, "answer"), Done(1))
         self.assertEqual(self.owner.idles, 1)

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from resource import getpagesize
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -330,7 +331,7 @@ def memory() -> int:
     """
     Give the memory of this process, in bytes.
     """
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
 
 
 def _main(port: str, count: str) -> None:

@@ -259,6 +259,7 @@ class EndingTests(PublishedCase):
         self.relay.slow = False
         self.freeAll()
         self.assertEqual(self.successResultOf(opening).lease.port, 9003)
+        self.assertEqual(self.published._closing, set())
 
     def freeAll(self) -> None:
         """
@@ -280,7 +281,7 @@ class EndingTests(PublishedCase):
         one.end("", "lost")
         self.freeAll()
         self.assertEqual(self.refusal(opening).code, codes.WITHDRAWN)
-        self.assertEqual((self.relay.ports, one.opening, one.tunnels), ({}, set(), {}))
+        self.assertEqual((self.relay.ports, one.opening, one.tunnels), ({}, {}, {}))
         again, _ = self.logIn(instance="i2")
         self.opened(again, "new", 9004)
 
@@ -413,6 +414,24 @@ class ContestTests(PublishedCase):
         self.assertTrue(self.holder.over)
         self.assertEqual(self.channel.left[0][0], codes.DISPLACED)
         self.assertEqual(self.channel.left[0][1], "laptop has taken over its tunnels")
+        self.assertEqual(
+            self.log.lines("warn"),
+            [
+                f"session {self.holder.shown} does not answer: laptop takes over",
+            ],
+        )
+
+    def test_closedMeanwhile(self) -> None:
+        """
+        A tunnel that is closed while the server still asks who has its port is not
+        published behind its owner's back.
+        """
+        other, _ = self.logIn(instance="i2", client="laptop")
+        opening = self.open(other)
+        other.opening["web"] = False
+        self.clock.advance(0.41)
+        self.assertEqual(self.refusal(opening).code, codes.WITHDRAWN)
+        self.assertEqual((self.relay.ports, other.tunnels), ({}, {}))
 
     def test_frozenWithMany(self) -> None:
         """
@@ -586,7 +605,7 @@ class TakenTests(PublishedCase):
         one, _ = self.logIn()
         refusal = self.refusal(self.open(one))
         self.assertEqual((refusal.code, refusal.retry), (codes.PORT_TAKEN, True))
-        self.assertEqual(one.opening, set())
+        self.assertEqual(one.opening, {})
 
     def test_otherReason(self) -> None:
         """

@@ -134,12 +134,13 @@ class WantedTests(TimedCase):
         """
         Another reason is news, and so is the same one after it worked.
         """
-        for refusal in (BUSY, Refusal("port-taken", "in use", True)):
+        taken = Refusal("port-taken", "in use", True)
+        for refusal in (BUSY, taken):
             self.channel.refuse(refusal)
             self.clock.advance(15)
         self.channel.accept()
         self.wanted.ask(self.channel)
-        self.channel.refuse(BUSY)
+        self.channel.refuse(taken)
         self.assertEqual(len(self.warnings()), 3)
 
     def test_refusedForGood(self) -> None:

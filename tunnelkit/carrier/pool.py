@@ -30,6 +30,9 @@ PATIENCE: Final = 10.0
 SURPLUS: Final = 60.0
 """Seconds after which an idle work connection that no peak needed is closed; also
 how far back a peak counts."""
+SLACK: Final = 64
+"""Work connections beyond those that were asked for which are taken all the same: some
+come so late that others have been asked for in their place."""
 AGE: Final = 600.0
 """Seconds after which an idle work connection is replaced."""
 LATE: Final = 4.0
@@ -95,8 +98,13 @@ class WorkPool:
         """
         Take a new work connection in.
         """
-        self._asks.oneCame(self._clock.seconds() + LATE)
-        self.idle(work)
+        now = self._clock.seconds()
+        room = self._target() + self._asks.expected(now) + SLACK
+        self._asks.oneCame(now + LATE)
+        if self._waiting or len(self._idle) < room:
+            self.idle(work)
+        else:
+            work.close()  # nobody asked for it
 
     def take(self) -> Deferred[IWorkEnd]:
         """

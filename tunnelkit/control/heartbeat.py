@@ -5,6 +5,7 @@ Heartbeat: whether the other side of a control channel still lives, and how far 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -19,6 +20,8 @@ SILENCE: Final = 12
 _INTERVALS: Final = (1.0, 60.0)
 _SILENCES: Final = (2.0, 300.0)
 """From and to which seconds the other side may set these."""
+_REMEMBERED: Final = 16
+"""Pings whose answer counts."""
 
 
 class Heartbeat:
@@ -46,6 +49,7 @@ class Heartbeat:
         self.silence = silence
         self._clock = clock
         self._ping = ping
+        self._sent: deque[int] = deque(maxlen=_REMEMBERED)
         self._silent = silent
         self._interval = interval
         self._heard = clock.seconds()
@@ -92,6 +96,8 @@ class Heartbeat:
 
         @param at: the time that it carried.
         """
+        if at not in self._sent:
+            return  # that was not ours
         self.roundTrip = max(0.0, self._clock.seconds() - at / 1e6)
         # An answer to an earlier ping may be older than the probe.
         asked = [probe for probe, since in self._probes.items() if since <= at]
@@ -110,7 +116,7 @@ class Heartbeat:
         late = self._clock.callLater(patience, self._answer, (probe,), False)
         probe.addBoth(_cancelled, late)
         self._probes[probe] = self._now()
-        self._ping(self._probes[probe])
+        self._send(self._probes[probe])
         return probe
 
     def _answer(self, probes: Iterable[Deferred[bool]], lives: bool) -> None:
@@ -118,6 +124,10 @@ class Heartbeat:
             # Whoever hears the first may have stopped this.
             if self._probes.pop(probe, None) is not None:
                 probe.callback(lives)
+
+    def _send(self, at: int) -> None:
+        self._sent.append(at)
+        self._ping(at)
 
     def _now(self) -> int:
         return int(self._clock.seconds() * 1e6)
@@ -130,7 +140,7 @@ class Heartbeat:
             return
         wait = min(self._interval, self.silence - quiet)
         self._next = self._clock.callLater(wait, self._beat)
-        self._ping(self._now())
+        self._send(self._now())
 
 
 def _within(value: float, bounds: tuple[float, float]) -> float:

@@ -139,7 +139,7 @@ class Session:
         self.id = random(16).hex()
         self.key = random(32)
         self.tunnels: dict[str, Published] = {}
-        self.opening: set[str] = set()
+        self.opening: dict[str, bool] = {}
         """Names of tunnels that are being opened."""
         self.over = False
         self.streams = 0

@@ -42,7 +42,7 @@ from zope.interface import implementer
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Undialled
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import IDLE, PortableJoin
-from tunnelkit.relay.raw import RawEnd
+from tunnelkit.relay.raw import RESETTING, RawEnd, linger
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.relay.work import WorkEnd
@@ -85,9 +85,13 @@ class PortableRelay:
         @param address: with an empty host, all interfaces of IPv4 and IPv6.
         """
         factory = _Visitors(arrived)
-        return self._reactor.listenTCP(
+        port = self._reactor.listenTCP(
             address.port, factory, BACKLOG, address.host or everywhere()
         )
+        # What is accepted has it, too: no moment is left in which to be killed would
+        # look like an end.
+        linger(getattr(port, "socket", None), RESETTING)
+        return port
 
     def dial(self, address: LocalAddress, timeout: float) -> Deferred[IEnd]:
         """

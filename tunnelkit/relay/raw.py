@@ -38,8 +38,9 @@ BUFFER: Final = 32768
 much is a third faster in bulk; but of 200 visitors that never read, each costs some
 four times this, and both halves are to stay below 60 MiB."""
 
-_RESETTING: Final = struct.pack("ii", 1, 0)
-_LINGERING: Final = struct.pack("ii", 0, 0)
+RESETTING: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER of a socket whose close, or the death of its process, is a reset."""
+_ENDING: Final = struct.pack("ii", 0, 0)
 
 
 @implementer(IPushProducer)
@@ -90,7 +91,7 @@ class RawEnd(Protocol):
         """
         self.transport.pauseProducing()
         self.transport.bufferSize = BUFFER
-        self._linger(_RESETTING)
+        linger(socketOf(self.transport), RESETTING)
         tuned(self.transport)
         self.peer = named(self.transport.getPeer())
         self.local = named(self.transport.getHost())
@@ -196,7 +197,7 @@ class RawEnd(Protocol):
         if self._receiver is None:
             return
         self._receiver = None
-        self._linger(_LINGERING)
+        linger(socketOf(self.transport), _ENDING)
         self.transport.loseConnection()
 
     def pauseReading(self) -> None:
@@ -241,11 +242,14 @@ class RawEnd(Protocol):
             return int.from_bytes(answer, "little")
         return 0
 
-    def _linger(self, how: bytes) -> None:
-        handle = socketOf(self.transport)
-        if handle is not None:
-            with contextlib.suppress(OSError):
-                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+
+def linger(handle: socket.socket | None, how: bytes) -> None:
+    """
+    Set SO_LINGER, where there is a socket.
+    """
+    if handle is not None:
+        with contextlib.suppress(OSError):
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
 
 
 def _hungUp(handle: socket.socket | None) -> bool:

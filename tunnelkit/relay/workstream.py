@@ -212,7 +212,6 @@ class WorkStream:
             raise WireError("DONE of a stream that has not ended")
         self._over = True
         if self._peerOpen:
-            self._peerOpen = False
             self._pass(End())
 
     def lost(self, reason: str) -> None:

@@ -108,7 +108,7 @@ class LocalTCP:
         if outcome.code is not ResetCode.ENDED:
             self._log.debug(
                 "stream of {visitor} at {name}: {reason}",
-                visitor=start.visitor,
+                visitor=legible(start.visitor),
                 name=self.spec.name,
                 reason=legible(outcome.reason),
             )

@@ -88,11 +88,14 @@ class Published:
         """
         kind = self._checked(session, request)
         # Two requests of one session for the same name are told apart at once.
-        session.opening.add(request.tunnel)
+        session.opening[request.tunnel] = True
         try:
             tunnel = await self._listening(session, request, kind)
         finally:
-            session.opening.discard(request.tunnel)
+            wanted = session.opening.pop(request.tunnel)
+        if not wanted:
+            tunnel.withdraw()
+            raise Refusal(WITHDRAWN, "it was closed before it was open")
         session.tunnels[request.tunnel] = tunnel
         self._log.info(
             "{address} is {client}'s {tunnel}",

@@ -135,7 +135,6 @@ class Wanted:
         again = refusal.retry or self._known
         reason = legible(refusal.reason, _LONGEST)
         self._say(reason, again)
-        self._cancel()
         if again:
             low, high = AGAIN
             wait = low + (high - low) * self._random()

@@ -214,8 +214,13 @@ class FrameDecoder:
         return rest
 
     def _frames(self) -> Iterator[Frame]:
-        while (frame := self._next()) is not None:
-            yield frame
+        try:
+            while (frame := self._next()) is not None:
+                yield frame
+        except WireError:
+            # What comes behind it can be read by nobody.
+            self._buffer.clear()
+            raise
 
     def _next(self) -> Frame | None:
         if self._dataLeft:

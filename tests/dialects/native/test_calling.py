@@ -334,6 +334,15 @@ class LoginTests(CallingCase):
             ),
         )
 
+    def test_leavesInTheMiddle(self) -> None:
+        """
+        A client that stops in the middle of the login leaves nothing behind.
+        """
+        left = self.channel.leave("the client is stopping")
+        self.network.settle()
+        self.successResultOf(left)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+
     def test_tooMuchWork(self) -> None:
         """
         A server that asks for a million rounds of hashing does not get them.
@@ -679,6 +688,15 @@ class ListeningTests(CallingCase):
         self.tell(Pong(ping.at))
         self.assertAlmostEqual(self.channel.heartbeat.roundTrip or 0, 0.25)
 
+    def test_alive(self) -> None:
+        """
+        As long as anything is heard of it, it is not given up.
+        """
+        for _ in range(10):
+            self.network.elapse(5)
+            self.tell(Want(0))
+        self.assertEqual(self.heard.partings, [])
+
     def test_silent(self) -> None:
         """
         When nothing is heard of it for twelve seconds it is given up.
@@ -788,6 +806,24 @@ class LeavingTests(CallingCase):
         self.assertNoResult(left)
         self.network.elapse(0.2)
         self.successResultOf(left)
+
+    def test_serverReadsLater(self) -> None:
+        """
+        Where it takes a while to read, it hears the good-bye all the same.
+        """
+        self.network.wires[1].frozen = True
+        for at in range(20_000):
+            self.channel._send(Pong(at))
+        left = self.channel.leave("the client is stopping")
+        self.network.elapse(1)
+        self.assertNoResult(left)
+        self.network.wires[1].frozen = False
+        self.network.settle()
+        self.successResultOf(left)
+        self.assertEqual(self.server.ended, "end")
+        self.assertTrue(
+            self.server.heard.endswith(said(Bye("", self.parting().reason)))
+        )
 
     def test_twice(self) -> None:
         """

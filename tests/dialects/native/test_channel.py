@@ -27,6 +27,7 @@ from tests.dialects.native.case import (
 from tests.wire.issued import chainPEM, issued, keyPEM
 from tunnelkit.control.login import ClientLogin
 from tunnelkit.control.session import TUNNELS
+from tunnelkit.dialects.native.channel import AT_ONCE, REST
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes
@@ -658,14 +659,60 @@ class LivenessTests(NativeCase):
         one.all(Ping)
         wire = next(w for w in self.network.wires if w.protocol is one)
         wire.pauseProducing()
-        for at in range(20_000):
+        for at in range(5_000):
             one.say(said(Ping(at)))
         self.network.settle()
         self.assertFalse(wire.far.reading)
         wire.resumeProducing()
-        self.network.settle()
+        self.network.elapse(5_000 / AT_ONCE * REST + 1)
         self.assertTrue(wire.far.reading)
-        self.assertEqual(one.all(Pong), [Pong(at) for at in range(20_000)])
+        self.assertEqual(one.all(Pong), [Pong(at) for at in range(5_000)])
+
+    def test_turns(self) -> None:
+        """
+        Who asks a thousand things at once is answered some at a time: visitors of
+        others come in between.
+        """
+        one = self.come(PLAIN_PORT)
+        one.logIn(instance="i2")
+        wire = next(w for w in self.network.wires if w.protocol is one)
+        one.say(b"".join(said(Ping(at)) for at in range(1000)))
+        self.network.settle()
+        answers = one.all(Pong)
+        self.assertEqual(len(answers), AT_ONCE)
+        self.assertFalse(wire.far.reading)
+        self.network.elapse(1000 / AT_ONCE * REST + REST)
+        answers += one.all(Pong)
+        self.assertEqual(answers, [Pong(at) for at in range(1000)])
+        self.assertTrue(wire.far.reading)
+
+    def test_goneInTurn(self) -> None:
+        """
+        A client that is lost in the middle of that leaves nothing behind.
+        """
+        one = self.come(PLAIN_PORT)
+        one.logIn(instance="i2")
+        one.say(b"".join(said(Ping(at)) for at in range(1000)))
+        self.network.settle()
+        wire = next(w for w in self.network.wires if w.protocol is one)
+        wire.abortConnection()
+        self.network.elapse(2000 / AT_ONCE * REST)
+        self.assertEqual(len(self.house.sessions), 1)
+
+    def test_floodOfTheRefused(self) -> None:
+        """
+        What a client sends behind its mistake, or its good-bye, is not gathered.
+        """
+        for last in (b"\x07\x00\x00\x01", said(Bye())):
+            one = self.come(PLAIN_PORT)
+            one.logIn(instance=last.hex())
+            wire = next(w for w in self.network.wires if w.protocol is one)
+            one.say(last)
+            channel = wire.far.protocol._holder
+            self.network.settle()
+            for _ in range(10):
+                channel.dataReceived(bytes(100_000))
+            self.assertEqual(channel._decoder.rest(), b"")
 
 
 class VouchTests(NativeCase):
@@ -703,6 +750,19 @@ class VouchTests(NativeCase):
         self.successResultOf(vouched)
         self.client.tell(Vouched(told.id))
         self.assertEqual(self.client.ended, "")
+
+    def test_two(self) -> None:
+        """
+        Two announcements under way are told apart.
+        """
+        first, second = self.vouch(), self.vouch()
+        self.network.settle()
+        _, told = self.client.all(Certificates)
+        self.client.tell(Vouched(told.id))
+        self.assertNoResult(first)
+        self.successResultOf(second)
+        self.network.elapse(5.1)
+        self.successResultOf(first)
 
     def test_late(self) -> None:
         """

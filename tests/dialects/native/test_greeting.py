@@ -109,6 +109,18 @@ class FirstMessageTests(NativeCase):
         one.tell(HELLO)
         self.assertEqual(len(one.unread), 1)
 
+    def test_late(self) -> None:
+        """
+        Who has opened has ten seconds to log in, and is reset then.
+        """
+        one = self.come()
+        self.network.elapse(9)
+        one.say(OPENING)
+        self.network.elapse(9.9)
+        self.assertEqual(one.ended, "")
+        self.network.elapse(0.2)
+        self.assertEqual(one.ended, "reset")
+
     def test_version(self) -> None:
         """
         A client that speaks other versions alone is told which one is spoken here;

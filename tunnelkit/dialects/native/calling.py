@@ -165,6 +165,8 @@ class CallingChannel(Holder):
         """
         Bytes came: messages, or something else than a tunnelkit server.
         """
+        if self._parting is not None:
+            return  # nothing is gathered of what nobody will read
         self.heartbeat.heard()
         if self._receivers is self._beforeHello:
             self._first = (self._first + data)[:_KEPT]

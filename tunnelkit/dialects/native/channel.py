@@ -5,11 +5,12 @@ Channel: the server's end of a control channel: login, tunnels, heartbeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -46,6 +47,10 @@ from tunnelkit.wire.messages import (
     Welcome,
 )
 
+AT_ONCE: Final = 16
+"""Messages that are taken before others have their turn."""
+REST: Final = 0.01
+"""Seconds until the next are."""
 CLOSING: Final = 5.0
 """Seconds that a close may take before it becomes a reset."""
 VOUCHING: Final = 5.0
@@ -71,6 +76,8 @@ class ControlChannel(Holder):
         self._vouching: dict[int, Deferred[None]] = {}
         self._vouched = 0
         self._left = False
+        self._blocked = False
+        self._resting: IDelayedCall | None = None
 
     def held(self, connection: Connection) -> None:
         """
@@ -79,8 +86,7 @@ class ControlChannel(Holder):
         super().held(connection)
         transport = connection.transport
         # A client that does not read what it asked for is not read from.
-        gauge = Gauge(transport.pauseProducing, transport.resumeProducing)
-        transport.registerProducer(gauge, True)
+        transport.registerProducer(Gauge(self._block, self._unblock), True)
         shown, house = self._guest.seen, self._house
         try:
             binding = bindingHash(shown.certificate) if shown else None
@@ -131,13 +137,28 @@ class ControlChannel(Holder):
         """
         Bytes came: messages, or the client's mistake.
         """
+        if self._left:
+            return  # nothing is gathered of what nobody will read
         if self._session is not None:
             self._session.heartbeat.heard()
+        frames = self._decoder.feed(data)
+        if self._resting is None:
+            self._receive(frames)
+
+    def _receive(self, frames: Iterator[Frame]) -> None:
+        """
+        Take some messages, and leave the reactor to others before the next: whoever
+        sends without end may not keep visitors waiting.
+        """
         try:
-            for frame in self._decoder.feed(data):
+            for count, frame in enumerate(frames, 1):
+                self._frameReceived(frame)
                 if self._left:
                     return
-                self._frameReceived(frame)
+                if count == AT_ONCE:
+                    self._resting = self._house.clock.callLater(REST, self._goOn)
+                    self._pace()
+                    return
         except WireError as e:
             self._refuse(codes.PROTOCOL, str(e))
         except LoginRefused as e:
@@ -150,11 +171,39 @@ class ControlChannel(Holder):
             self._log.failure("a bug at the channel of {peer}", peer=self._guest.peer)
             self._refuse(codes.INTERNAL, "the server has a bug: see its log", True)
 
+    def _goOn(self) -> None:
+        self._resting = None
+        self._receive(self._decoder.feed(b""))
+        self._pace()
+
+    def _block(self) -> None:
+        self._blocked = True
+        self._pace()
+
+    def _unblock(self) -> None:
+        self._blocked = False
+        self._pace()
+
+    def _pace(self) -> None:
+        transport = self.connection.transport
+        if self._left:
+            return
+        if self._blocked or self._resting is not None:
+            transport.pauseProducing()
+        else:
+            transport.resumeProducing()
+
+    def _leave(self) -> None:
+        self._left = True
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
     def connectionLost(self, reason: Failure) -> None:
         """
         The control channel is gone, and its session with it.
         """
-        self._left = True
+        self._leave()
         self._guest.leave()
         for vouched in [*self._vouching.values()]:
             vouched.callback(None)
@@ -252,6 +301,11 @@ class ControlChannel(Holder):
     def _closeReceived(self, request: Close) -> None:
         assert self._session is not None, "not logged in"
         tunnel = self._session.tunnels.pop(request.tunnel, None)
+        if request.tunnel in self._session.opening:
+            # It overtakes the opening, which then comes to nothing.
+            self._session.opening[request.tunnel] = False
+            self.send(Closed(request.tunnel, id=request.id))
+            return
         if tunnel is None:
             self.send(Refused(codes.NAME, "there is no such tunnel", id=request.id))
             return
@@ -292,7 +346,7 @@ class ControlChannel(Holder):
     def _close(self) -> None:
         if self._left:
             return
-        self._left = True
+        self._leave()
         self.connection.transport.unregisterProducer()
         self._guest.close(self.connection)
 
