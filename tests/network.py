@@ -93,10 +93,13 @@ class Port:
     A port that is listened on.
     """
 
-    def __init__(self, network: Network, number: int, factory: Any) -> None:
+    def __init__(
+        self, network: Network, number: int, factory: Any, interface: str = ""
+    ) -> None:
         self.network = network
         self.number = number
         self.factory = factory
+        self.interface = interface
 
     def startListening(self) -> None:
         """
@@ -215,7 +218,9 @@ class Network(Clock):
                 self.taken.get(number, errno.EADDRINUSE), "Address already in use"
             )
             raise CannotListenError(interface, number, why)
-        self.ports[number] = self.accepting[number] = Port(self, number, factory)
+        self.ports[number] = self.accepting[number] = Port(
+            self, number, factory, interface
+        )
         factory.doStart()
         return self.ports[number]
 

@@ -111,6 +111,14 @@ class CheckTests(TestCase):
             rows = leases.execute("SELECT * FROM lease").fetchall()
         self.assertEqual(rows, [])
 
+    async def test_names(self) -> None:
+        """
+        Two checks at the same time are not in each other's way: no name is used twice.
+        """
+        checks = [runCheck(self.settings(), reactor, os.urandom) for _ in range(2)]
+        for check in checks:
+            self.assertTrue((await check).good)
+
     async def test_noServer(self) -> None:
         """
         Where nothing listens, that is said, and nothing else is tried.

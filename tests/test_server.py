@@ -8,17 +8,20 @@ import errno
 from dataclasses import replace
 from typing import Any
 
+from cryptography import x509
 from twisted.internet.defer import Deferred, fail
 
 from tests.fakes import pairOf, random
 from tests.network import Plain, Speaker, secured
 from tests.whole import ADMIN, NOW, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.failures import StartFailed
+from tunnelkit.relay.portable import everywhere
 from tunnelkit.relay.secure import seen
 from tunnelkit.server import Server
 from tunnelkit.state.users import addUser, revokeUser
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
 
 
@@ -44,6 +47,44 @@ class StartTests(WholeCase):
         )
         self.assertNotIn(self.token.secret, log)
         self.assertEqual(self.log.lines("warn", "error", "critical"), [])
+
+    def test_ports(self) -> None:
+        """
+        Clients get no other ports than those of --ports.
+        """
+        self.serve(allowed=PortSet.parse("9010"))
+        client = self.client(f"tcp:{SERVICE}:port={PUBLIC}")
+        client.startService()
+        self.network.settle()
+        self.assertEqual(client.tunnels[0].address, "")
+        self.assertIn("--ports 9010", client.tunnels[0].refused)
+
+    def test_bind(self) -> None:
+        """
+        Public ports are on the address of --bind alone, and by default on all.
+        """
+        for bind in ("192.0.2.9", ""):
+            self.serve(bind=bind)
+            client = self.client()
+            client.startService()
+            self.network.settle()
+            interface = self.network.accepting[PUBLIC].interface
+            self.assertEqual(interface, bind or everywhere())
+            self.stop(client)
+            self.stop(self.server)
+
+    def test_hostname(self) -> None:
+        """
+        The certificate that the server makes is for the name of --hostname.
+        """
+        self.serve(hostname="tunnel.example.org")
+        pem = (self.state / "certificate.pem").read_bytes()
+        names = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+        self.assertIn(
+            "tunnel.example.org", names.value.get_values_for_type(x509.DNSName)
+        )
 
     def test_again(self) -> None:
         """

@@ -104,6 +104,27 @@ class SettingsTests(OptionsCase):
     Each option changes what it is for.
     """
 
+    def test_twice(self) -> None:
+        """
+        Who gives the same port twice is told that, and not that somebody has it.
+        """
+        for arguments in (
+            ["--port", "8910", "--port", "8910"],
+            ["--port", "tcp:9000:interface=127.0.0.1", "--admin", "9000"],
+        ):
+            options = Options(environ={}, ipv6=lambda: True)
+            error = self.assertRaises(UsageError, options.parseOptions, arguments)
+            self.assertIn("is given twice", str(error))
+
+    def test_socketWithoutFolder(self) -> None:
+        """
+        A UNIX socket in a folder that is not there is refused with the folder's name.
+        """
+        options = Options(environ={}, ipv6=lambda: True)
+        where = ["--port", "unix:/nowhere-at-all/x.sock"]
+        error = self.assertRaises(UsageError, options.parseOptions, where)
+        self.assertIn("/nowhere-at-all/x.sock", str(error))
+
     def test_defaults(self) -> None:
         """
         A server needs no option.

@@ -18,7 +18,7 @@ def delays(backoff: Backoff, seconds: float) -> list[float]:
     Give the delays behind the first, until they make so many seconds.
     """
     found: list[float] = []
-    while sum(found) < seconds:
+    while sum(found) < seconds - 1e-6:
         found.append(backoff.delay())
     return found
 

@@ -32,6 +32,7 @@ DEFAULT_PORT: Final = 8910
 # Where the parts of a description stand that may be given without their name.
 _PORT_PLACES: Final = {"tcp": 0, "tcp6": 0, "ssl": 0, "tls": 1}
 _PATH_PLACES: Final = {"tls": 0}
+_SOCKET_PLACES: Final = {"unix": 0}
 _BACKLOG_PLACES: Final = {"tcp": 2, "tcp6": 1}
 _CLIENT_PORT_PLACES: Final = {"tcp": 1, "ssl": 1, "tls": 1}
 
@@ -151,6 +152,9 @@ def _checkFolder(text: str) -> None:
     folder = _part(text, "path", _PATH_PLACES)
     if folder and not Path(folder).is_dir():
         raise ValueError(f"{text!r}: {folder} is not a folder of certificates")
+    address = _part(text, "address", _SOCKET_PLACES)
+    if address and not Path(address).absolute().parent.is_dir():
+        raise ValueError(f"{text!r}: there is no folder for the socket {address}")
 
 
 def _portOf(description: str) -> str:

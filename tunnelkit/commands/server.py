@@ -177,7 +177,9 @@ class Options(ConfiguredOptions):
         super().postOptions()
         descriptions = self._ports()
         admin = self.one("admin", self._admin, self._admin(str(ADMIN_PORT)))
-        own = portsOf(descriptions if admin is None else (*descriptions, admin))
+        listened = descriptions if admin is None else (*descriptions, admin)
+        _checkTwice(listened)
+        own = portsOf(listened)
         certificate, key = self._certificate()
         self.settings = ServerSettings(
             ports=descriptions,
@@ -284,6 +286,14 @@ def ownToken(text: str) -> Token:
             " openssl rand -hex 20 prints"
         )
     return token
+
+
+def _checkTwice(descriptions: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for description in descriptions:
+        if description in seen:
+            raise UsageError(f"{description} is given twice, by --port or --admin")
+        seen.add(description)
 
 
 def _portsWithout(own: frozenset[int]) -> PortSet:

@@ -49,7 +49,8 @@ class Backoff:
         self._tries += 1
         if self._tries == 1:
             return 0.0
-        if self._waited < PATIENT:
+        # Tenths do not add up exactly.
+        if self._waited < PATIENT - 1e-6:
             low, high = QUICK
             wait = low + (high - low) * self._random()
         else:
