@@ -288,6 +288,17 @@ class RawSocketTests(TestCase):
         self.assertEqual([*map(lingers, ours)], [(0, 0), (0, 0)])
         self.assertEnded(await deferToThread(receive, joined.visitor), b"answer")
 
+    async def test_atOnce(self) -> None:
+        """
+        A key stroke goes at once, on both sides.
+        """
+        joined = Joined(self)
+        await joined.connect()
+        for ours in joined.handles():
+            delays = not ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            self.assertFalse(delays)
+        joined.join.abort(ResetCode.STOPPING, "")
+
     async def test_lastBytesAreTheKernels(self) -> None:
         """
         A visitor gets its last bytes though our side of the connection is closed.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.error import ConnectionDone
@@ -146,7 +146,6 @@ class SecureTests(SecureCase):
         self.assertMet(client, server, PAIR)
         transport = client.inside.connection.transport
         self.assertTrue(ISSLTransport.providedBy(transport))
-        load_der_x509_certificate(PAIR.der)
 
     def test_readAhead(self) -> None:
         """
@@ -183,6 +182,30 @@ class SecureTests(SecureCase):
         old[0].inside.connection.transport.write(b" more")
         self.meet(*old)
         self.assertEqual(old[1].inside.got, b"answer more")
+
+    def test_chain(self) -> None:
+        """
+        Who verifies the certificate gets those that vouch for it as well.
+        """
+        server = self.side(
+            ServerTLS(CertificatePair(PAIR.chain + OTHER.chain, PAIR.key))
+        )
+        client = self.side(ClientTLS("localhost", False))
+        self.assertMet(client, server, PAIR)
+        handle: SSL.Connection = client.inside.connection.transport.getHandle()  # type: ignore[attr-defined]
+        chain = handle.get_peer_cert_chain(as_cryptography=True) or []
+        shown = [c.public_bytes(Encoding.DER) for c in chain]
+        self.assertEqual(shown, [PAIR.der, OTHER.der])
+
+    def test_idleMemory(self) -> None:
+        """
+        A connection that waits for a visitor costs as little memory as OpenSSL can do
+        with, and one that is gone costs none.
+        """
+        for side in (ServerTLS(PAIR), ClientTLS("localhost", False)):
+            context = side._context
+            self.assertTrue(context.set_mode(0) & SSL.MODE_RELEASE_BUFFERS)
+            self.assertEqual(context.get_session_cache_mode(), SSL.SESS_CACHE_OFF)
 
     def test_badCertificate(self) -> None:
         """

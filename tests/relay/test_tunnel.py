@@ -35,6 +35,7 @@ from tests.relay.test_raw import turned
 from tests.relay.test_secure import PAIR, SecureCase
 from tests.relay.tunnel import LOOPBACK, Tunnel
 from tunnelkit.interfaces import Outcome
+from tunnelkit.relay.connection import socketOf
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.work import WorkEnd
@@ -179,6 +180,19 @@ class SecureTunnelTests(TunnelCase):
         for sent in sending:
             await sent
         await self.settled(1)
+
+    async def test_atOnce(self) -> None:
+        """
+        A work connection passes a key stroke on at once.
+        """
+        await self.open()
+        await self.visit()
+        for work in (self.tunnel.server.works[0], self.tunnel.client.works[0]):
+            assert isinstance(work, WorkEnd)
+            handle = socketOf(work.transport)
+            assert handle is not None
+            delays = not handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            self.assertFalse(delays)
 
     async def test_oneConnectionForMany(self) -> None:
         """
