@@ -4,6 +4,10 @@ Tests for L{tunnelkit.commands.check}.
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.python.usage import UsageError
@@ -79,6 +83,45 @@ class OptionsTests(SynchronousTestCase):
         options.parseOptions(["--server", "vps"])
         self.assertEqual(options.logLevel, "error")
         self.assertIn("[default: error]", str(options))
+
+
+COMMAND = (sys.executable, "-m", "tunnelkit.commands.console", "check")
+
+
+class LogTests(SynchronousTestCase):
+    """
+    The log of a check is on standard error, and as long as the user wants it.
+    """
+
+    def told(self, *options: str) -> str:
+        """
+        Check a server that is not there, with a token on the command line, and give
+        what was written to standard error.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as trial:
+            server = f"127.0.0.1:{trial.getsockname()[1]}"
+        token = str(Token("default", "a2" * 16))
+        done = subprocess.run(
+            [*COMMAND, "--server", server, "--token", token, *options],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        self.assertEqual(done.returncode, 1, done.stderr)
+        return done.stderr
+
+    def test_level(self) -> None:
+        """
+        That others can read the token is said to who asks for warnings.
+        """
+        self.assertIn("every user of this machine", self.told("--log-level", "warn"))
+
+    def test_quiet(self) -> None:
+        """
+        By default there is the report alone.
+        """
+        self.assertNotIn("every user", self.told())
 
 
 class DescribedTests(SynchronousTestCase):

@@ -55,7 +55,7 @@ def run(options: Options) -> NoReturn:
     """
     limitLog(options.logLevel)
     for warning in options.warnings:
-        _log.warn("{warning}", warning=warning)
+        _log.warn("{sentence}", sentence=warning)
     # Standard output is the report's.
     globalLogBeginner.beginLoggingTo(
         [textFileLogObserver(sys.stderr)], redirectStandardIO=False
