@@ -24,8 +24,9 @@ from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.certificate import parseFingerprint
+from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.messages import Closed, Refused, Start
 from tunnelkit.wire.token import Token
 
 NOBODY = Token("nobody", "w" * 32)
@@ -299,9 +300,12 @@ class RefusedTests(WholeCase):
         came = accepting(self.network, 22)
         self.client(server=HostPort("127.0.0.1", 22), insecure=True).startService()
         self.network.settle()
-        came[0].say(b"\x1b[2J\n\n" * 100)
+        came[0].say(said(Refused("login", "go away\n\x1b[2J" + "x" * 2000)))
         self.network.settle()
-        self.assertTrue(self.failures[0].isprintable())
+        (failure,) = self.failures
+        self.assertIn("go away", failure)
+        self.assertTrue(failure.isprintable())
+        self.assertTrue(len(failure) < 600)
         came[0].wire.abortConnection()
         self.network.ports.pop(22)
 
@@ -340,6 +344,46 @@ class ComebackTests(WholeCase):
         self.assertEqual(self.publisher.tunnels[0].address[-5:], ":9000")
         (line,) = self.log.lines("warn")
         self.assertIn("the connection to 127.0.0.1:8910 ended: ", line)
+        self.network.elapse(2)
+        self.cutOff()
+        self.assertEqual(self.log.lines("warn"), [line, line])
+
+    def test_closedTunnel(self) -> None:
+        """
+        A tunnel that the server closes by itself is asked for again, while the others
+        run.
+        """
+        other = self.publish("tcp:8000:port=9001:name=a", "tcp:8000:port=9002:name=b")
+        session = [*self.server._sessions][1]
+        session.tunnels.pop("a").withdraw()
+        session.channel.send(Closed("a", reason="it is too loud"))
+        self.network.settle()
+        self.assertEqual([bool(t.address) for t in other.tunnels], [False, True])
+        self.assertEqual(
+            self.log.lines("warn"),
+            ["tunnel a is refused: it is too loud (trying again)"],
+        )
+        self.assertServed(9002)
+        self.network.elapse(16)
+        self.assertServed(9001)
+
+    def test_unannounced(self) -> None:
+        """
+        A certificate that nobody announced is not trusted with visitors: such work
+        connections are closed, and the log says why.
+        """
+        self.server._tls.show(pairOf("sudden"))
+        for _ in range(10):
+            self.visit()
+        (line,) = self.log.lines("warn")
+        self.assertIn(
+            "no work connection to the server: 127.0.0.1:8910 shows a certificate on a"
+            " work connection that it did not announce",
+            line,
+        )
+        ours = [wire for wire in self.network.wires if wire.getPeer().port == PORT]
+        # The control channel, and those that were there before.
+        self.assertEqual(len([wire for wire in ours if not wire.lost]), 3)
 
     def test_restarted(self) -> None:
         """
@@ -642,6 +686,18 @@ class DrainTests(WholeCase):
         self.network.elapse(3)
         self.assertNotIn(9005, self.network.accepting)
 
+    def test_again(self) -> None:
+        """
+        A client that has drained and stopped can be started again.
+        """
+        self.visitor.wire.abortConnection()
+        self.drain()
+        self.network.elapse(1)
+        self.stop(self.publisher)
+        self.publisher.startService()
+        self.network.elapse(1)
+        self.assertServed()
+
     def test_cut(self) -> None:
         """
         A stop ends what drains.
@@ -685,13 +741,19 @@ class StopTests(WholeCase):
 
     def test_waiting(self) -> None:
         """
-        While it waits for the next try.
+        While it waits for the next try; started again, it tries at once.
         """
-        client = self.client(token=NOBODY)
+        self.serve()
+        self.stop(self.server)
+        client = self.client()
         client.startService()
-        self.network.elapse(20)
+        self.network.elapse(100)
         self.stop(client)
         self.assertQuiet()
+        self.serve()
+        client.startService()
+        self.network.settle()
+        self.assertServed()
 
     def test_connecting(self) -> None:
         """

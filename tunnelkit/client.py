@@ -75,7 +75,6 @@ class Client(Service):
         self._caller = caller
         self._relay = relay
         self._clock = clock
-        self._random = random
         self._failed = failed
         self._changed = changed
         self._locals: dict[str, LocalTCP] = {
