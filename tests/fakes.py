@@ -342,6 +342,7 @@ def random(size: int) -> bytes:
 def session(
     clock: IReactorTime,
     ended: Callable[[Session, str], None] = lambda session, reason: None,
+    allowed: Callable[[str], bool] = lambda user: True,
     **who: Any,
 ) -> tuple[Session, FakeChannel]:
     """
@@ -351,7 +352,7 @@ def session(
     """
     channel = FakeChannel()
     identity = replace(IDENTITY, **who)
-    return Session(identity, channel, clock, 1000.0, random, ended), channel
+    return Session(identity, channel, clock, 1000.0, random, allowed, ended), channel
 
 
 @cache

@@ -155,12 +155,14 @@ class Server(Service):
         key = settings.key or folder.keyFile
         pair = readPair(certificate, key)
         self._tls = ServerTLS(pair)
-        self._sessions = Sessions(self._reactor, self._now, self._random)
         self._rotation = Rotation(self._tls, lambda: self._sessions)
         self._watch = CertificateWatch(
             certificate, key, self._rotation.changed, pair, self._reactor
         )
         self._users = Users(folder.usersFile, self._now, settings.token, self._random)
+        self._sessions = Sessions(
+            self._reactor, self._now, self._random, self._users.allowed
+        )
         self._leases = Leases(
             SQLiteStore(folder.leasesFile, self._apart),
             settings.allowed,

@@ -25,7 +25,7 @@ class SessionsTests(TimedCase):
         """
         super().setUp()
         self.log = Log(self)
-        self.sessions = Sessions(self.clock, lambda: 1000.0, random, most=3)
+        self.sessions = Sessions(self.clock, lambda: 1000.0, random, bool, most=3)
 
     def admit(self, **who: Any) -> tuple[Session, FakeChannel]:
         """

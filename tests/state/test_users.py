@@ -118,6 +118,23 @@ class LookupTests(UsersCase):
         self.assertIsNone(users.lookup("alice"))
         self.assertEqual(users.lookup("default"), ONE)
 
+    def test_allowed(self) -> None:
+        """
+        What is asked for each visitor knows of an expiry at that moment, and of a
+        change of the file when that was looked at.
+        """
+        self.change("[users.alice]", f"[users.alice]\nexpires = {END.isoformat()}")
+        users = self.users()
+        self.time = END.timestamp() - 0.1
+        self.assertTrue(users.allowed("alice"))
+        self.time = END.timestamp()
+        self.assertFalse(users.allowed("alice"))
+        self.assertFalse(users.allowed("nobody"))
+        revokeUser(self.path, "default")
+        self.assertTrue(users.allowed("default"))
+        users.reload()
+        self.assertFalse(users.allowed("default"))
+
     def test_revokedAtLogin(self) -> None:
         """
         A revocation that is seen at somebody's login takes effect there and then.

@@ -43,7 +43,10 @@ class PublicCase(TimedCase):
         super().setUp()
         self.log = Log(self)
         self.relay = FakeRelay()
-        self.session, self.channel = session(self.clock)
+        self.allowed = {"ann"}
+        self.session, self.channel = session(
+            self.clock, allowed=lambda user: user in self.allowed
+        )
         self.withdrawals: list[tuple[PublicTCP, Deferred[object]]] = []
         self.tunnel = PublicTCP(
             self.session,
@@ -152,6 +155,21 @@ class ServingTests(PublicCase):
             ["visitors of web are reset: the client opened no work connection in 10 s"],
         )
         self.assertEqual((self.tunnel.streams, self.session.streams), (0, 0))
+
+    def test_expired(self) -> None:
+        """
+        Nobody is served for a user who may not publish any more, not even before the
+        session is ended for it.
+        """
+        work = self.add()
+        self.allowed.clear()
+        visitor = self.visit()
+        self.assertTrue(visitor.aborted)
+        self.assertEqual((work.number, self.session.streams), (0, 0))
+        self.assertEqual(
+            self.said(),
+            ["visitors of web are reset: the token was revoked, or has expired"],
+        )
 
     def test_bind(self) -> None:
         """

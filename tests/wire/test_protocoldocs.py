@@ -835,7 +835,7 @@ class KindExampleTests(SynchronousTestCase):
             bound=True,
         )
         session = Session(
-            identity, cast(Any, stage), clock, 0.0, bytes, lambda *ended: None
+            identity, cast(Any, stage), clock, 0.0, bytes, bool, lambda *ended: None
         )
         session.pool.add(cast(Any, Refusable()))
         lease = Lease("tcp", 9000, "u", "c", "web", 0.0)

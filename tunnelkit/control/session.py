@@ -128,9 +128,11 @@ class Session:
         clock: IReactorTime,
         since: float,
         random: Callable[[int], bytes],
+        allowed: Callable[[str], bool],
         ended: Callable[[Session, str], None],
     ) -> None:
         """
+        @param allowed: says whether a user may do anything at this moment.
         @param since: the time of the login, seconds since 1970.
         @param ended: told once that the session has ended, and why.
         """
@@ -150,7 +152,15 @@ class Session:
         self._since = since
         self._serials: set[int] = set()
         self._highest = 0
+        self._allowed = allowed
         self._ended = ended
+
+    @property
+    def allowed(self) -> bool:
+        """
+        Whether its user may still serve visitors, asked at each of them.
+        """
+        return self._allowed(self.identity.user)
 
     @property
     def shown(self) -> str:

@@ -31,15 +31,18 @@ class Sessions:
         clock: IReactorTime,
         now: Callable[[], float],
         random: Callable[[int], bytes],
+        allowed: Callable[[str], bool],
         most: int = MOST,
     ) -> None:
         """
         @param now: gives the time, seconds since 1970.
         @param random: gives so many random bytes.
+        @param allowed: says whether a user may do anything at this moment.
         """
         self._clock = clock
         self._now = now
         self._random = random
+        self._allowed = allowed
         self._most = most
         self._closed = False
         self._byId: dict[str, Session] = {}
@@ -73,7 +76,13 @@ class Sessions:
         if len(self._byId) >= self._most:
             raise Refusal(FULL, "the server has too many clients", retry=True)
         session = Session(
-            identity, channel, self._clock, self._now(), self._random, self._ended
+            identity,
+            channel,
+            self._clock,
+            self._now(),
+            self._random,
+            self._allowed,
+            self._ended,
         )
         self._byId[session.id] = session
         self._byInstance[key] = session

@@ -83,6 +83,14 @@ class Users:
         user = self._users.get(name)
         return user.verifier if user and user.mayLogIn(self._now()) else None
 
+    def allowed(self, name: str) -> bool:
+        """
+        Say whether a user may do anything at this moment, as the file was when it was
+        last looked at: that is for each stream, and touches no disk.
+        """
+        user = self._users.get(name)
+        return user is not None and user.mayLogIn(self._now())
+
     def onRevoked(self, callback: Callable[[str], None]) -> None:
         """
         Have a function told the name of each user who could log in before and

@@ -146,6 +146,12 @@ class NativeCase(SynchronousTestCase):
     certificate.
     """
 
+    def allowed(self, user: str) -> bool:
+        """
+        Say whether a user may do anything.
+        """
+        return user in self.users
+
     def setUp(self) -> None:
         """
         Listen.
@@ -155,7 +161,7 @@ class NativeCase(SynchronousTestCase):
         network.advance(1000)
         self.users: dict[str, Verifier] = {"ann": VERIFIER}
         self.hashes: tuple[str, ...] = (PAIR.fingerprint,)
-        self.sessions = Sessions(network, network.seconds, random, most=5)
+        self.sessions = Sessions(network, network.seconds, random, self.allowed, most=5)
         relay = PortableRelay(network)
         leases = Leases(
             MemoryStore(),
