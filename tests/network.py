@@ -6,6 +6,7 @@ moves by itself; C{settle} moves bytes and C{elapse} time.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -189,6 +190,7 @@ class Network(Clock):
     @ivar ports: those that are not free.
     @ivar accepting: those that are listened on.
     @ivar taken: error numbers of ports that cannot be had.
+    @ivar foreign: addresses that are not this machine's.
     @ivar silent: ports whose host does not answer.
     @ivar wires: both ends of all connections, in the order in which they were made.
     @ivar caller: the host that connections come from.
@@ -199,6 +201,7 @@ class Network(Clock):
         self.ports: dict[int, Port] = {}
         self.accepting: dict[int, Port] = {}
         self.taken: dict[int, int] = {}
+        self.foreign: set[str] = set()
         self.silent: set[int] = set()
         self.wires: list[Wire] = []
         self.caller = "192.0.2.7"
@@ -213,10 +216,11 @@ class Network(Clock):
         Listen.
         """
         number = port or self._number()
-        if number in self.ports or number in self.taken:
-            why = OSError(
-                self.taken.get(number, errno.EADDRINUSE), "Address already in use"
-            )
+        reason = self.taken.get(number, errno.EADDRINUSE if number in self.ports else 0)
+        if interface in self.foreign:
+            reason = errno.EADDRNOTAVAIL
+        if reason:
+            why = OSError(reason, os.strerror(reason))
             raise CannotListenError(interface, number, why)
         self.ports[number] = self.accepting[number] = Port(
             self, number, factory, interface

@@ -287,7 +287,7 @@ class RefusedTests(WholeCase):
             self.failures,
             [
                 "127.0.0.1:22 is no tunnelkit server with TLS: it said"
-                " b'SSH-2.0-OpenSSH_9.2p1\\r\\n'"
+                " b'SSH-2.0-OpenSSH_9.2p1\\r\\n'; check host and port of --server"
             ],
         )
         came[0].wire.abortConnection()

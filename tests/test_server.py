@@ -232,6 +232,18 @@ class StartFailedTests(WholeCase):
         sentence = self.failed(ports=("tcp:443",))
         self.assertIn("give an address and a port of this machine", sentence)
 
+    def test_noSuchBind(self) -> None:
+        """
+        An address for public ports that is not this machine's: not only the first
+        tunnel finds out.
+        """
+        self.network.foreign.add("192.0.2.1")
+        sentence = self.failed(bind="192.0.2.1")
+        self.assertIn("cannot listen on --bind 192.0.2.1: ", sentence)
+        self.assertIn("give an address", sentence)
+        self.network.foreign.clear()
+        self.assertCanStart()
+
     def test_badDescription(self) -> None:
         """
         A description that is none.

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -47,6 +48,7 @@ from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published
 from tunnelkit.wire import codes
+from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.certificate import CertificateError
 from tunnelkit.wire.messages import Drain
 
@@ -210,6 +212,7 @@ class Server(Service):
 
     def _openPorts(self) -> None:
         self._closings.append(self._doorway.close)
+        self._tryBind()
         self._doors.clear()
         for description in self._settings.ports:
             self._doors.append(self._listen("--port", description, self._doorway))
@@ -217,6 +220,19 @@ class Server(Service):
             site = self._rooms(self, self._folder.adminToken(), self._reactor)
             admin = self._listen("--admin", self._settings.admin, site)
             self._adminAt = named(admin.getHost())
+
+    def _tryBind(self) -> None:
+        """
+        Find out now, not at the first tunnel, whether public ports can be had.
+        """
+        bind = self._settings.bind
+        try:
+            trial = self._relay.listen(
+                HostPort(bind, 0), lambda visitor: visitor.abort()
+            )
+        except CannotListenError as e:
+            raise StartFailed(whyDeaf("--bind", bind, e)) from e
+        maybeDeferred(trial.stopListening)
 
     def _listen(
         self, option: str, description: str, factory: IProtocolFactory

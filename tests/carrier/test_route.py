@@ -255,7 +255,8 @@ class DemandTests(RouteCase):
         self.assertEqual(
             str(error),
             f"the certificate of localhost:8910 has the fingerprint {PAIR.fingerprint},"
-            " not the one that --fingerprint demands",
+            " not the one that --fingerprint demands: if the server's log shows the"
+            " same at its start, give that one; if not, somebody is in between",
         )
         self.assertGone()
 
@@ -351,7 +352,7 @@ class UnreachedTests(RouteCase):
             self.assertEqual(
                 str(error),
                 "localhost:8910 is no tunnelkit server with TLS: it said"
-                f" {said[:60]!r}",
+                f" {said[:60]!r}; check host and port of --server",
             )
 
     def test_alert(self) -> None:

@@ -147,8 +147,11 @@ class ReadConfigTests(SynchronousTestCase):
             ('insecure = "no"', "the key 'insecure' takes true or false, not text"),
             ("tunnel = 8000", "the key 'tunnel' takes a list of texts in quotes"),
             ("tunnel = [8000]", "the key 'tunnel' takes a list of texts in quotes"),
-            ("port = [true]", "the key 'port' takes a list of texts in quotes"),
-            ("port = 1.5", "the key 'port' takes a list of texts in quotes"),
+            (
+                "port = [1.5]",
+                "the key 'port' takes a list of whole numbers, or of texts",
+            ),
+            ("port = 1.5", "or of texts in quotes, not a number with a fraction"),
             ("ports = {a = 1}", "not a table"),
             ("admin = 2026-01-01", "the key 'admin' takes text in quotes, not a date"),
         ):
@@ -167,7 +170,7 @@ class ReadConfigTests(SynchronousTestCase):
         A file that is not TOML is refused with the place.
         """
         self.assertIn("line 2", self.refusal('port = "8910"\nports\n'))
-        self.assertIn("utf-8", self.refusal(b'name = "\xff"'))
+        self.assertIn("line 2", self.refusal(b'\nname = "\xff"'))
 
     def test_unreadable(self) -> None:
         """

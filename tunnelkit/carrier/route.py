@@ -126,7 +126,8 @@ class Route:
         if self._fingerprint and not hmac.compare_digest(digest, self._fingerprint):
             return Unreached(
                 f"the certificate of {self.server} has the fingerprint {digest.hex()}, "
-                "not the one that --fingerprint demands",
+                "not the one that --fingerprint demands: if the server's log shows the"
+                " same at its start, give that one; if not, somebody is in between",
                 True,
             )
         return None
@@ -141,7 +142,9 @@ class Route:
         server, text = self.server, failure.getErrorMessage()
         if said and said[0] not in _TLS_RECORDS:
             return Unreached(
-                f"{server} is no tunnelkit server with TLS: it said {said[:60]!r}", True
+                f"{server} is no tunnelkit server with TLS: it said {said[:60]!r};"
+                " check host and port of --server",
+                True,
             )
         if failure.check(VerificationError):
             return Unreached(

@@ -52,8 +52,8 @@ def texts(value: Any) -> list[str]:
     """
     Read a key whose flag may be given several times; one text need not be a list.
     """
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+    given = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in given):
         raise ValueError('a list of texts in quotes, such as ["...", "..."]')
     return list(given)
 
@@ -70,7 +70,9 @@ def ports(value: Any) -> list[str]:
     Read a key like that of L{texts}, where a port may be a plain number.
     """
     given = value if isinstance(value, list) else [value]
-    return texts([str(one) if type(one) is int else one for one in given])
+    if not all(type(one) in (int, str) for one in given):
+        raise ValueError("a list of whole numbers, or of texts in quotes")
+    return [str(one) for one in given]
 
 
 def portList(value: Any) -> str:
@@ -93,6 +95,11 @@ def readConfig(path: Path, keys: Mapping[str, Reading]) -> dict[str, Value]:
         return {key: _read(key, value, keys) for key, value in given.items()}
     except OSError as e:
         raise UsageError(f"--config: {path} cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError as e:
+        line = 1 + e.object[: e.start].count(b"\n")
+        raise UsageError(
+            f"--config: {path} is not UTF-8, which TOML is: see line {line}"
+        ) from e
     except ValueError as e:
         raise UsageError(f"--config: {path}: {e}") from e
 
@@ -131,7 +138,7 @@ def _shown(value: Any) -> str:
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
     (str, "text"),
     (int, "a number"),
-    (float, "a number"),
+    (float, "a number with a fraction"),
     (list, "a list like this"),
     (dict, "a table"),
 )

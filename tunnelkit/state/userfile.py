@@ -203,14 +203,19 @@ def _text(path: Path) -> str:
             " that the user who runs the server may read"
         ) from e
     except UnicodeDecodeError as e:
-        raise UsersError(f"the file of users {path} is not UTF-8 ({e})") from e
+        raise UsersError(
+            f"the file of users {path} is not UTF-8, which TOML is ({e})"
+        ) from e
 
 
 def _parsed(path: Path, text: str) -> list[User]:
     try:
         return _users(tomllib.loads(text))
     except (ValueError, RecursionError) as e:
-        raise UsersError(f"the file of users {path} is wrong: {e}") from e
+        raise UsersError(
+            f"the file of users {path} is wrong: {e}; mend it by hand, or take it back"
+            " from a copy"
+        ) from e
 
 
 def _users(document: dict[str, Any]) -> list[User]:

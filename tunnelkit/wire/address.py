@@ -121,11 +121,13 @@ def _bareIPv6(text: str) -> tuple[str, str | None]:
 
 def _checkHost(host: str, text: str) -> None:
     if not host:
-        raise ValueError(f"{text!r} names no host")
+        raise ValueError(f"{text!r} names no host: write HOST:PORT")
     if not _NAME.fullmatch(host):
         raise ValueError(f"{host!r} is not a host: give a name or an address")
     if _NUMBERS.fullmatch(host) and not _isIPv4(host):
-        raise ValueError(f"{host!r} is neither a host's name nor an IPv4 address")
+        raise ValueError(
+            f"{host!r} is neither a host's name nor an IPv4 address: write HOST:PORT"
+        )
 
 
 def _isIPv4(text: str) -> bool:

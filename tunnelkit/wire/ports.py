@@ -96,7 +96,9 @@ def _range(piece: str) -> _Range:
             f"write such as 9000 or 10000-20000, from 1 to {HIGHEST}"
         ) from None
     if lowest > highest:
-        raise ValueError(f"{piece.strip()!r} ends before it begins")
+        raise ValueError(
+            f"{piece.strip()!r} ends before it begins: write {highest}-{lowest}"
+        )
     return lowest, highest
 
 

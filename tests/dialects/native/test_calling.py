@@ -397,7 +397,9 @@ class StrangerTests(CallingCase):
         self.assertEqual((parting.code, parting.retry), (codes.PROTOCOL, False))
         shown = said if said is not None else b"".join(words)[:60]
         self.assertEqual(
-            parting.reason, f"vps:8910 is no tunnelkit server: it said {shown!r}"
+            parting.reason,
+            f"vps:8910 is no tunnelkit server: it said {shown!r}; check host and port"
+            " of --server",
         )
 
     def test_HTTP(self) -> None:

@@ -312,7 +312,10 @@ class CallingChannel(Holder):
 
     def _broken(self, error: str) -> None:
         if self._receivers is self._beforeHello:
-            reason = f"{self._server} is no tunnelkit server: it said {self._first!r}"
+            reason = (
+                f"{self._server} is no tunnelkit server: it said {self._first!r}; check"
+                " host and port of --server"
+            )
         else:
             reason = f"{self._server} broke the protocol: {error}"
         self._part(Parting(codes.PROTOCOL, reason, False))
