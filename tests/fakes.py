@@ -249,7 +249,12 @@ class FakeRelay:
         raise NotImplementedError
 
     def borrow(
-        self, connection: Connection, rest: bytes, owner: IWorkOwner, client: bool
+        self,
+        connection: Connection,
+        rest: bytes,
+        owner: IWorkOwner,
+        client: bool,
+        opening: bytes = b"",
     ) -> IWorkEnd:
         """
         Never do that.

@@ -244,8 +244,8 @@ class Client(Service):
         except Unreached:
             connection.transport.abortConnection()
             raise
-        connection.transport.write(OPENING + opening)
-        return self._relay.borrow(connection, b"", owner, client=True)
+        opening = OPENING + opening
+        return self._relay.borrow(connection, b"", owner, client=True, opening=opening)
 
     def _answered(self) -> None:
         self._changed()

@@ -160,7 +160,11 @@ class IRelay(Interface):
         """
 
     def borrow(
-        connection: Connection, rest: bytes, owner: IWorkOwner, client: bool
+        connection: Connection,
+        rest: bytes,
+        owner: IWorkOwner,
+        client: bool,
+        opening: bytes = b"",
     ) -> IWorkEnd:
         """
         Take over an authenticated work connection.
@@ -168,6 +172,8 @@ class IRelay(Interface):
         @param rest: bytes of the peer's that were read ahead.
         @param client: whether this side is the client, which says when a stream is
             delivered.
+        @param opening: bytes to send first; nothing else of this side's may be on its
+            way.
         """
 
     def join(one: IEnd, other: IEnd, opening: bytes) -> IJoin:

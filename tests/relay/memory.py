@@ -352,6 +352,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.count = 0
 
     def received(self, data: bytes) -> None:
         """

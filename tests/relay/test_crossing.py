@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.relay.memory import START, MemoryTransport, framesIn, rawEnd, workEnd
 from tunnelkit.interfaces import Outcome
-from tunnelkit.relay.join import IDLE, PortableJoin
+from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
@@ -95,7 +95,7 @@ class Visit:
     def __init__(self) -> None:
         self.visitor, self.service = Person(), Person()
         self.outcomes: dict[str, Outcome] = {}
-        self.joins: dict[str, PortableJoin] = {}
+        self.joins: dict[str, Join] = {}
         self.cut = False
         self.refused = False
 
@@ -105,7 +105,7 @@ class Visit:
         """
         Join two ends, and remember how that ended.
         """
-        join = self.joins[side] = PortableJoin(clock)
+        join = self.joins[side] = Join(clock)
         join.start(one, other, opening)
         join.ended.addCallback(lambda outcome: self.outcomes.update({side: outcome}))
 

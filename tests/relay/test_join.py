@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from tests.relay.memory import MemoryTransport, ScriptedEnd, rawEnd
 from tunnelkit.interfaces import IJoin, Outcome
-from tunnelkit.relay.join import IDLE, PortableJoin
+from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.wire.codes import ResetCode
 
@@ -27,7 +27,7 @@ class JoinCase(SynchronousTestCase):
         Make them.
         """
         self.clock = Clock()
-        self.join = PortableJoin(self.clock)
+        self.join = Join(self.clock)
         self.outcomes: list[Outcome] = []
         self.join.ended.addCallback(self.outcomes.append)
         self.addCleanup(
@@ -335,7 +335,7 @@ class IdleTests(ScriptedCase):
         """
         The limit is the one that was given.
         """
-        self.join = PortableJoin(self.clock, 5.0)
+        self.join = Join(self.clock, 5.0)
         self.start()
         self.other.hears.finished()
         self.clock.advance(5)

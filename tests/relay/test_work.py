@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from tests.relay.memory import START, Heard, Owner, framesIn, rawEnd, workEnd
 from tunnelkit.interfaces import IWorkEnd, Outcome
-from tunnelkit.relay.join import IDLE, PortableJoin
+from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.stream import Stream
 from tunnelkit.relay.work import CLOSING
@@ -691,7 +691,7 @@ class ClientTests(WorkCase):
         self.peer(start(1), Data(b"hello"))
         self.work.abort()
         service, transport = rawEnd()
-        join = PortableJoin(self.clock)
+        join = Join(self.clock)
         join.start(self.work, service, b"")
         transport.settle()
         self.assertEqual(self.successResultOf(join.ended).code, ResetCode.LOST)
@@ -883,12 +883,12 @@ class EarlyAnswerTests(SynchronousTestCase):
         self.outcomes: list[Outcome] = []
         for join, one, other, opening in (
             (
-                PortableJoin(self.clock),
+                Join(self.clock),
                 visitor,
                 self.server,
                 start(self.server.begin()),
             ),
-            (PortableJoin(self.clock), self.client, service, b""),
+            (Join(self.clock), self.client, service, b""),
         ):
             join.start(one, other, opening)
             join.ended.addCallback(self.outcomes.append)

@@ -42,7 +42,7 @@ from tunnelkit.control.login import (
 from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner, Lease
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.join import PortableJoin
+from tunnelkit.relay.join import Join
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.work import WorkEnd
 from tunnelkit.state.verifier import Verifier
@@ -480,7 +480,7 @@ class Owner:
             refused = "the local service 127.0.0.1:8000 refused the connection"
             work.refuse(ResetCode.REFUSED, refused)
         else:
-            PortableJoin(Clock()).start(cast(WorkEnd, work), self.service, b"")
+            Join(Clock()).start(cast(WorkEnd, work), self.service, b"")
 
     def idle(self, work: IWorkEnd) -> None:
         """
@@ -557,7 +557,7 @@ class StreamExampleTests(SynchronousTestCase):
         assert isinstance(start, Start)
         self.assertEqual(work.begin(), start.stream)
         visitor, socket = raw()
-        PortableJoin(Clock()).start(visitor, work, said(start))
+        Join(Clock()).start(visitor, work, said(start))
         return visitor, socket
 
 
@@ -744,7 +744,7 @@ class Stage:
         Remember what went ahead.
         """
         self.openings.append(opening)
-        return PortableJoin(Clock())
+        return Join(Clock())
 
     def send(self, message: FromServer) -> None:
         """

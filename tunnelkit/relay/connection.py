@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 from typing import Any, Final
 
 from twisted.internet.interfaces import (
@@ -37,6 +38,12 @@ _KEEPALIVE: Final = {
 }
 """When the kernel asks whether a silent peer is there: after so many seconds, so many
 seconds apart, so often."""
+
+
+RESETTING: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER of a socket whose close, or the death of its process, is a reset."""
+ENDING: Final = struct.pack("ii", 0, 0)
+"""SO_LINGER of a socket whose close is an end."""
 
 
 class IRelayTransport(ITCPTransport, IConsumer, IPushProducer):
@@ -153,13 +160,30 @@ def tuned(transport: ITransport) -> None:
     still there.
     """
     handle = socketOf(transport)
-    if handle is None or handle.family not in (socket.AF_INET, socket.AF_INET6):
+    if handle is not None:
+        tune(handle)
+
+
+def tune(handle: socket.socket) -> None:
+    """
+    Do so with a socket, or with a listening one for all that it accepts.
+    """
+    if handle.family not in (socket.AF_INET, socket.AF_INET6):
         return
     with contextlib.suppress(OSError):
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, seconds in _KEEPALIVE.items():
             handle.setsockopt(socket.IPPROTO_TCP, option, seconds)
+
+
+def linger(handle: socket.socket | None, how: bytes) -> None:
+    """
+    Set SO_LINGER, where there is a socket.
+    """
+    if handle is not None:
+        with contextlib.suppress(OSError):
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
 
 
 def giveUpAfter(transport: ITransport, seconds: float) -> None:

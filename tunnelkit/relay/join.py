@@ -1,10 +1,13 @@
 # -*- test-case-name: tests.relay.test_join -*-
 """
-Join: two ends relayed into each other, by Twisted's producers and consumers.
+Join: two ends relayed into each other.
 
 What comes from one end is written to the other.  Backpressure is not reading: while
 one end is blocked the other is not read from.  Each direction ends by itself; the
 join is over when both have, and the kernel has every byte, or when one end failed.
+
+Two ends of the fast path pass bytes to each other by themselves, and tell the join
+only what happens besides.
 
 A reactor of Twisted's sees nothing of a connection that is neither read from nor
 written to: a reset or a loss there shows when its other side can take bytes again.
@@ -41,7 +44,7 @@ class _Side:
     stream: Stream
     far: _Side
 
-    def __init__(self, join: PortableJoin) -> None:
+    def __init__(self, join: Join) -> None:
         self._join = join
         self.count = 0
         self.over = False
@@ -85,9 +88,9 @@ class _Side:
 
 
 @implementer(IJoin)
-class PortableJoin:
+class Join:
     """
-    The portable relay's join.
+    Two ends, and what becomes of them.
 
     @ivar running: whether both ends are there.
     """

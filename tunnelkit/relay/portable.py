@@ -40,9 +40,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Undialled
-from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.join import IDLE, PortableJoin
-from tunnelkit.relay.raw import RESETTING, RawEnd, linger
+from tunnelkit.relay.connection import RESETTING, Connection, Holder, linger
+from tunnelkit.relay.join import IDLE, Join
+from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.relay.work import WorkEnd
@@ -126,11 +126,17 @@ class PortableRelay:
             connection.dataReceived(rest)
 
     def borrow(
-        self, connection: Connection, rest: bytes, owner: IWorkOwner, client: bool
+        self,
+        connection: Connection,
+        rest: bytes,
+        owner: IWorkOwner,
+        client: bool,
+        opening: bytes = b"",
     ) -> IWorkEnd:
         """
         Take over an authenticated work connection.
         """
+        connection.transport.write(opening)
         work = WorkEnd(connection, owner, client, self._reactor, self._idle)
         if rest:
             # Its owner does not know it yet.
@@ -141,7 +147,7 @@ class PortableRelay:
         """
         Relay two ends into each other.
         """
-        join = PortableJoin(self._reactor, self._idle)
+        join = Join(self._reactor, self._idle)
         join.start(cast(Attachable, one), cast(Attachable, other), opening)
         return join
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -23,7 +22,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd
-from tunnelkit.relay.connection import IRelayTransport, named, socketOf, tuned
+from tunnelkit.relay.connection import (
+    ENDING,
+    RESETTING,
+    IRelayTransport,
+    linger,
+    named,
+    socketOf,
+    tuned,
+)
 from tunnelkit.relay.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
@@ -37,10 +44,6 @@ BUFFER: Final = 32768
 """How much is read at once, and how much may wait to be written, in bytes.  Twice as
 much is a third faster in bulk; but of 200 visitors that never read, each costs some
 four times this, and both halves are to stay below 60 MiB."""
-
-RESETTING: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER of a socket whose close, or the death of its process, is a reset."""
-_ENDING: Final = struct.pack("ii", 0, 0)
 
 
 @implementer(IPushProducer)
@@ -197,7 +200,7 @@ class RawEnd(Protocol):
         if self._receiver is None:
             return
         self._receiver = None
-        linger(socketOf(self.transport), _ENDING)
+        linger(socketOf(self.transport), ENDING)
         self.transport.loseConnection()
 
     def pauseReading(self) -> None:
@@ -241,15 +244,6 @@ class RawEnd(Protocol):
             answer = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
             return int.from_bytes(answer, "little")
         return 0
-
-
-def linger(handle: socket.socket | None, how: bytes) -> None:
-    """
-    Set SO_LINGER, where there is a socket.
-    """
-    if handle is not None:
-        with contextlib.suppress(OSError):
-            handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
 
 
 def _hungUp(handle: socket.socket | None) -> bool:

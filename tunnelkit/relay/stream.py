@@ -1,5 +1,5 @@
 """
-Stream: what the two ends of a portable join are to the join, and it to them.
+Stream: what the two ends of a join are to the join, and it to them.
 
 Each end gives the join one L{Stream} to write to, and tells what comes from outside
 to one L{Receiver}.  The join in the middle knows neither sockets nor frames.
@@ -15,7 +15,12 @@ from tunnelkit.wire.codes import ResetCode
 class Receiver(Protocol):
     """
     Who hears what happens at one end.
+
+    @ivar count: bytes that came from there.  L{received} counts; an end that passes
+        bytes on by itself does it here.
     """
+
+    count: int
 
     def received(self, data: bytes) -> None:
         """
@@ -104,7 +109,7 @@ class Stream(Protocol):
 
 class Attachable(Protocol):
     """
-    An end that a portable join can hold.
+    An end that a join can hold.
     """
 
     def attach(self, receiver: Receiver) -> Stream:

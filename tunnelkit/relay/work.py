@@ -9,6 +9,7 @@ which it carries at the moment.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
@@ -52,9 +53,9 @@ _U32: Final = 1 << 32
 
 
 @implementer(IWorkEnd)
-class WorkEnd(Holder):
+class Work(ABC):
     """
-    A work connection, framed, over any Twisted transport.
+    A work connection, whatever its bytes go through.
 
     @ivar peer: who is at the other side.
     @ivar local: the address that this side has.
@@ -65,14 +66,13 @@ class WorkEnd(Holder):
 
     def __init__(
         self,
-        connection: Connection,
+        peer: str,
         owner: IWorkOwner,
         client: bool,
         clock: IReactorTime,
         idle: float = IDLE,
     ) -> None:
-        self.transport: IRelayTransport = connection.transport
-        self.peer = peerOf(connection.transport)
+        self.peer = peer
         self.client = client
         self.blocked = False
         self._owner = owner
@@ -84,9 +84,6 @@ class WorkEnd(Holder):
         self._gone = ""
         self._closing = False
         self._deadline: IDelayedCall | None = None
-        socketTransport(self.transport).bufferSize = BUFFER
-        self.transport.registerProducer(Gauge(self._block, self._unblock), True)
-        connection.hold(self)
 
     # What the owner asks.
 
@@ -117,11 +114,7 @@ class WorkEnd(Holder):
         if not self._gone and not self._closing:
             self._closing = True
             self.resume()
-            self.transport.unregisterProducer()
-            if ISSLTransport.providedBy(self.transport):
-                self.transport.loseConnection()
-            else:
-                self.transport.loseWriteConnection()
+            self._finish()
             self._due(CLOSING, "it did not close in time")
 
     def abort(self) -> None:
@@ -141,26 +134,35 @@ class WorkEnd(Holder):
 
     # What its stream asks.
 
+    @abstractmethod
     def write(self, frames: bytes) -> None:
         """
-        Send frames.
+        Send frames; nothing happens where the connection is gone.
         """
-        if not self._gone:
-            self.transport.write(frames)
 
+    @abstractmethod
     def pause(self) -> None:
         """
         Take no more bytes from the peer.
         """
-        if not self._gone:
-            self.transport.pauseProducing()
 
+    @abstractmethod
     def resume(self) -> None:
         """
         Take bytes from the peer.
         """
-        if not self._gone:
-            self.transport.resumeProducing()
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """
+        End this side's direction of the connection.
+        """
+
+    @abstractmethod
+    def _reset(self) -> None:
+        """
+        Reset the connection.
+        """
 
     def settle(self, stream: WorkStream) -> None:
         """
@@ -187,7 +189,7 @@ class WorkEnd(Holder):
             self._deadline = None
         self._owner.idle(self)
 
-    # What the transport says.
+    # What the connection says.
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -207,16 +209,9 @@ class WorkEnd(Holder):
             self._log.failure("a bug at the work connection of {peer}", peer=self.peer)
             self._abort("a bug")
 
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        The connection is gone.
-        """
-        ended = reason.check(ConnectionDone) is not None
-        self._end("closed" if ended else reason.getErrorMessage())
-
     def _abort(self, reason: str) -> None:
         if not self._gone:
-            self.transport.abortConnection()
+            self._reset()
             self._end(reason)
 
     def _end(self, reason: str) -> None:
@@ -245,11 +240,7 @@ class WorkEnd(Holder):
 
     def _unblock(self) -> None:
         self.blocked = False
-        if socketTransport(self.transport).disconnecting:
-            # The peer ended its TLS while we were blocked: what we write goes
-            # nowhere, and the transport waits for ever for a producer that rests.
-            self._abort("closed by the peer")
-        elif self._stream is not None:
+        if self._stream is not None:
             self._stream.ready()
 
     # What the peer says.
@@ -295,3 +286,70 @@ class WorkEnd(Holder):
         # The local service is dialled first: nothing is gathered meanwhile.
         self.pause()
         self._owner.started(self, start)
+
+
+class WorkEnd(Work, Holder):
+    """
+    A work connection over any Twisted transport.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        owner: IWorkOwner,
+        client: bool,
+        clock: IReactorTime,
+        idle: float = IDLE,
+    ) -> None:
+        self.transport: IRelayTransport = connection.transport
+        super().__init__(peerOf(connection.transport), owner, client, clock, idle)
+        socketTransport(self.transport).bufferSize = BUFFER
+        self.transport.registerProducer(Gauge(self._block, self._unblock), True)
+        connection.hold(self)
+
+    def write(self, frames: bytes) -> None:
+        """
+        Send frames.
+        """
+        if not self._gone:
+            self.transport.write(frames)
+
+    def pause(self) -> None:
+        """
+        Take no more bytes from the peer.
+        """
+        if not self._gone:
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """
+        Take bytes from the peer.
+        """
+        if not self._gone:
+            self.transport.resumeProducing()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is gone.
+        """
+        ended = reason.check(ConnectionDone) is not None
+        self._end("closed" if ended else reason.getErrorMessage())
+
+    def _finish(self) -> None:
+        self.transport.unregisterProducer()
+        if ISSLTransport.providedBy(self.transport):
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+
+    def _reset(self) -> None:
+        self.transport.abortConnection()
+
+    def _unblock(self) -> None:
+        if socketTransport(self.transport).disconnecting:
+            # The peer ended its TLS while we were blocked: what we write goes
+            # nowhere, and the transport waits for ever for a producer that rests.
+            self.blocked = False
+            self._abort("closed by the peer")
+        else:
+            super()._unblock()
