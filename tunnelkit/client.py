@@ -23,7 +23,8 @@ from tunnelkit.dialects.native.caller import Caller
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import Line
 from tunnelkit.interfaces import IRelay, IWorkEnd, IWorkOwner
-from tunnelkit.relay.portable import IPortableReactor, PortableRelay, endpointOf
+from tunnelkit.relay.best import relayFor
+from tunnelkit.relay.portable import IPortableReactor, endpointOf
 from tunnelkit.relay.secure import ClientTLS
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import LOCAL
@@ -268,7 +269,7 @@ def makeClient(
     @param random: gives so many random bytes, such as C{os.urandom}.
     @param failed: told, in one sentence, of a failure that no waiting can mend.
     """
-    relay = PortableRelay(reactor)
+    relay = relayFor(reactor)
     caller = Caller(
         token=settings.token,
         host=hostOf(settings.server),

@@ -36,8 +36,9 @@ from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IRelay, IStatusSource, ServerStatus
 from tunnelkit.notice import facts, firstStart, warnings, whyDeaf
+from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.connection import named
-from tunnelkit.relay.portable import IPortableReactor, PortableRelay
+from tunnelkit.relay.portable import IPortableReactor
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ServerSettings
 from tunnelkit.state.certificates import CertificateWatch, readPair
@@ -105,7 +106,7 @@ class Server(Service):
         self._random = random
         self._rooms = rooms
         self._now = now
-        self._relay = relay or PortableRelay(reactor)
+        self._relay = relay or relayFor(reactor)
         self._folder = StateFolder(settings.state)
         self._inThread = inThread(reactor)
         self._doors: list[IListeningPort] = []

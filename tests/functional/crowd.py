@@ -117,9 +117,11 @@ class Echo:
 
     def _read(self, connection: socket.socket) -> None:
         data = b""
-        with contextlib.suppress(ConnectionResetError):
-            data = connection.recv(PIECE)
-            connection.sendall(data)
+        # A reset may come between the two.
+        with contextlib.suppress(ConnectionError):
+            received = connection.recv(PIECE)
+            connection.sendall(received)
+            data = received
         if not data:
             self._selector.unregister(connection)
             self._connections.discard(connection)

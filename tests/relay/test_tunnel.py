@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -33,8 +33,9 @@ from tests.functional.sockets import (
 )
 from tests.relay.test_raw import turned
 from tests.relay.test_secure import PAIR, SecureCase
-from tests.relay.tunnel import LOOPBACK, Tunnel
+from tests.relay.tunnel import LOOPBACK, RELAYS, Tunnel
 from tunnelkit.interfaces import Outcome
+from tunnelkit.relay.best import isFast
 from tunnelkit.relay.connection import socketOf
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
@@ -44,6 +45,17 @@ from tunnelkit.wire.codes import ResetCode
 
 MiB: Final = 1 << 20
 VISITORS: Final = 50
+FAST: Final = None if isFast(reactor) else "the fast path needs epoll and splice"
+
+
+def socketUnder(work: object) -> socket.socket:
+    """
+    Give the socket of a work connection.
+    """
+    transport = getattr(work, "transport", None)
+    handle = getattr(work, "sock", None) if transport is None else socketOf(transport)
+    assert handle is not None
+    return handle
 
 
 class TunnelCase(TestCase):
@@ -52,6 +64,7 @@ class TunnelCase(TestCase):
     """
 
     secure = True
+    path: ClassVar[str] = "portable"
 
     def setUp(self) -> None:
         """
@@ -67,10 +80,7 @@ class TunnelCase(TestCase):
         """
         service = HostPort(LOOPBACK, self.listening.getsockname()[1])
         self.tunnel = tunnel = Tunnel(
-            reactor,  # type: ignore[arg-type]
-            service,
-            self.secure,
-            idle,
+            reactor, service, self.secure, idle, RELAYS[self.path]
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(tunnel.close()))
         await tunnel.open(count)
@@ -188,9 +198,7 @@ class SecureTunnelTests(TunnelCase):
         await self.open()
         await self.visit()
         for work in (self.tunnel.server.works[0], self.tunnel.client.works[0]):
-            assert isinstance(work, WorkEnd)
-            handle = socketOf(work.transport)
-            assert handle is not None
+            handle = socketUnder(work)
             delays = not handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             self.assertFalse(delays)
 
@@ -326,6 +334,24 @@ class PlainTunnelTests(SecureTunnelTests):
     secure = False
 
 
+class FastSecureTunnelTests(SecureTunnelTests):
+    """
+    The fast path, under TLS.
+    """
+
+    path = "fast"
+    skip = FAST
+
+
+class FastPlainTunnelTests(PlainTunnelTests):
+    """
+    The fast path, without TLS.
+    """
+
+    path = "fast"
+    skip = FAST
+
+
 class TLSClosedTests(SecureCase):
     """
     A work connection whose TLS the peer ends.
@@ -382,7 +408,15 @@ class ProcessTests(TestCase):
         """
         port = self.listening.getsockname()[1]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.relay.tunnel", str(port), str(works)],
+            [
+                sys.executable,
+                "-m",
+                "tests.relay.tunnel",
+                str(port),
+                str(works),
+                "portable",
+                "tls",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parent.parent.parent,

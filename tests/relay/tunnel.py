@@ -5,9 +5,10 @@ Its server half takes every connection to its port for a work connection; its cl
 half opens as many as it is asked for.  Run as a program, it is both halves in a
 process of their own::
 
-    python -m tests.relay.tunnel SERVICE_PORT WORK_CONNECTIONS
+    python -m tests.relay.tunnel SERVICE_PORT WORK_CONNECTIONS RELAY TLS
 
-which prints the port for visitors and then, for each line that it reads, how much
+where RELAY is portable or fast and TLS is tls or plain.  It prints the port for
+visitors and then, for each line that it reads, how much
 memory it has, in bytes.
 """
 
@@ -29,13 +30,15 @@ from zope.interface import implementer
 from tunnelkit.interfaces import (
     IEnd,
     IJoin,
+    IRelay,
     IWorkEnd,
     IWorkOwner,
     Outcome,
     Undialled,
 )
+from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.portable import IPortableReactor, One, PortableRelay, endpointOf
+from tunnelkit.relay.portable import One, PortableRelay, endpointOf
 from tunnelkit.relay.secure import ClientTLS, Seen, ServerTLS, seen
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.certificate import CertificatePair, selfSigned
@@ -95,7 +98,7 @@ class Securing(Holder):
     """
 
     def __init__(
-        self, relay: PortableRelay, side: ClientTLS | ServerTLS, inner: Arriving
+        self, relay: IRelay, side: ClientTLS | ServerTLS, inner: Arriving
     ) -> None:
         self._relay = relay
         self._side = side
@@ -151,9 +154,9 @@ class ServerHalf:
     """
 
     def __init__(
-        self, reactor: IPortableReactor, pair: CertificatePair | None, idle: float
+        self, reactor: Any, relay: IRelay, pair: CertificatePair | None
     ) -> None:
-        self.relay = PortableRelay(reactor, idle)
+        self.relay = relay
         self.tls = None if pair is None else ServerTLS(pair)
         self.free: list[IWorkEnd] = []
         self.joins: list[IJoin] = []
@@ -163,7 +166,7 @@ class ServerHalf:
         self._visitors: list[IEnd] = []
         self.workPort: IListeningPort = reactor.listenTCP(
             0,
-            _Works(self),  # type: ignore[arg-type]
+            _Works(self),
             4096,
             LOOPBACK,
         )
@@ -225,13 +228,13 @@ class ClientHalf:
 
     def __init__(
         self,
-        reactor: IPortableReactor,
+        reactor: Any,
+        relay: IRelay,
         server: HostPort,
         service: LocalAddress,
         secure: bool,
-        idle: float,
     ) -> None:
-        self.relay = PortableRelay(reactor, idle)
+        self.relay = relay
         self.works: list[IWorkEnd] = []
         self.starts: list[Start] = []
         self.outcomes: list[Outcome] = []
@@ -300,16 +303,20 @@ class Tunnel:
 
     def __init__(
         self,
-        reactor: IPortableReactor,
+        reactor: Any,
         service: LocalAddress,
         secure: bool = True,
         idle: float = 300.0,
+        relay: Callable[[Any, float], IRelay] = PortableRelay,
     ) -> None:
+        """
+        @param relay: makes the relay of each half.
+        """
         pair = pairOf("localhost") if secure else None
-        self.server = ServerHalf(reactor, pair, idle)
+        self.server = ServerHalf(reactor, relay(reactor, idle), pair)
         self.port = portOf(self.server.port)
         at = HostPort(LOOPBACK, portOf(self.server.workPort))
-        self.client = ClientHalf(reactor, at, service, secure, idle)
+        self.client = ClientHalf(reactor, relay(reactor, idle), at, service, secure)
 
     async def open(self, count: int = 1) -> None:
         """
@@ -334,7 +341,11 @@ def memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
 
 
-def _main(port: str, count: str) -> None:
+RELAYS: Final = {"portable": PortableRelay, "fast": relayFor}
+"""Both paths, by name; the fast one where it can run."""
+
+
+def _main(port: str, count: str, relay: str, tls: str) -> None:
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
     from twisted.protocols.basic import LineOnlyReceiver
@@ -349,10 +360,8 @@ def _main(port: str, count: str) -> None:
             reactor.stop()
 
     async def start() -> None:
-        tunnel = Tunnel(
-            reactor,  # type: ignore[arg-type]
-            HostPort(LOOPBACK, int(port)),
-        )
+        service = HostPort(LOOPBACK, int(port))
+        tunnel = Tunnel(reactor, service, tls == "tls", relay=RELAYS[relay])
         await tunnel.open(int(count))
         print(tunnel.port, flush=True)
         StandardIO(Asked(), reactor=reactor)

@@ -236,7 +236,7 @@ class _Arriving(Holder):
     def abandon(self) -> None:
         self._over = True
         if self._first is not None:
-            self._first.transport.abortConnection()
+            self.connection.transport.abortConnection()
 
     def _fail(self, reason: Failure) -> None:
         if not self._over:

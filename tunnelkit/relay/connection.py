@@ -86,6 +86,9 @@ class Holder:
         """
 
 
+_NOBODY: Final = Holder()
+
+
 @implementer(IHandshakeListener)
 class Connection(Protocol):
     """
@@ -128,9 +131,10 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """
-        Pass the end on.
+        Pass the end on, and let go of who held it: there is no cycle left to collect.
         """
-        self._holder.connectionLost(reason)
+        holder, self._holder = self._holder, _NOBODY
+        holder.connectionLost(reason)
 
 
 def socketTransport(transport: Any) -> Any:
@@ -210,6 +214,15 @@ def named(address: IAddress | None, otherwise: str = "a UNIX socket") -> str:
     if isinstance(path, bytes) and path:
         return "unix:" + path.decode(errors="replace")
     return otherwise
+
+
+def namedAddress(address: tuple[Any, ...]) -> str:
+    """
+    Give an address of the socket module's, of IPv4 or IPv6, as text.
+    """
+    host, port = address[:2]
+    host = unmapped(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def peerOf(transport: ITransport) -> str:

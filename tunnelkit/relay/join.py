@@ -15,6 +15,7 @@ written to: a reset or a loss there shows when its other side can take bytes aga
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -121,13 +122,22 @@ class Join:
         """
         return self.other.count
 
-    def start(self, one: Attachable, other: Attachable, opening: bytes) -> None:
+    def start(
+        self,
+        one: Attachable,
+        other: Attachable,
+        opening: bytes,
+        link: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Begin to relay.
+
+        @param link: called when both ends are attached, and before either reads.
         """
         self.one.stream = one.attach(self.one)
         self.other.stream = other.attach(self.other)
         self.running = True
+        link()
         if opening:
             self.other.stream.announce(opening)
         for side in (self.one, self.other):
@@ -140,6 +150,8 @@ class Join:
         """
         if self._over:
             return
+        # From here on: what is reset may say at once that it has failed.
+        self._over = True
         for side in (self.one, self.other):
             side.stream.reset(code, reason)
         self._end(Outcome(code, reason))

@@ -10,7 +10,8 @@ which it carries at the moment.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from collections.abc import Iterable
+from typing import ClassVar, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
@@ -62,7 +63,7 @@ class Work(ABC):
     """
 
     _log = Logger()
-    local: str = ""
+    local: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -140,6 +141,12 @@ class Work(ABC):
         Send frames; nothing happens where the connection is gone.
         """
 
+    def announce(self, opening: bytes) -> None:
+        """
+        Send a frame, with the stream's first bytes if they come at once.
+        """
+        self.write(opening)
+
     @abstractmethod
     def pause(self) -> None:
         """
@@ -195,10 +202,15 @@ class Work(ABC):
         """
         Bytes of the peer's came: frames, or its mistake.
         """
-        if self._gone:
-            return
+        if not self._gone:
+            self.framesReceived(self._decoder.feed(data))
+
+    def framesReceived(self, frames: Iterable[Frame]) -> None:
+        """
+        Frames of the peer's came.
+        """
         try:
-            for frame in self._decoder.feed(data):
+            for frame in frames:
                 self._frameReceived(frame)
                 if self._gone:
                     return

@@ -43,6 +43,11 @@ class Carrier(Protocol):
         Send frames.
         """
 
+    def announce(self, opening: bytes) -> None:
+        """
+        Send a frame, with the stream's first bytes if they come at once.
+        """
+
     def pause(self) -> None:
         """
         Take no more bytes from the peer.
@@ -68,6 +73,18 @@ class WorkStream:
     @ivar number: the stream's number.
     """
 
+    __slots__ = (
+        "_early",
+        "_failed",
+        "_open",
+        "_over",
+        "_peerOpen",
+        "_receiver",
+        "_released",
+        "_work",
+        "number",
+    )
+
     delivers: Final = False
 
     def __init__(self, work: Carrier, number: int) -> None:
@@ -80,6 +97,14 @@ class WorkStream:
         self._failed = False
         self._released = False
         self._over = False
+
+    @property
+    def flowing(self) -> bool:
+        """
+        Whether bytes that come from now on are for a join, and nothing more is to be
+        said of them.
+        """
+        return self._peerOpen and not self._released and self._receiver is not None
 
     @property
     def ended(self) -> bool:
@@ -102,7 +127,7 @@ class WorkStream:
         """
         Write what is a frame already.
         """
-        self._work.write(opening)
+        self._work.announce(opening)
 
     def write(self, data: bytes) -> None:
         """

@@ -26,9 +26,8 @@ from tunnelkit.interfaces import (
 )
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.codec import said
+from tunnelkit.wire.codec import starting
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
 
 WAITING: Final = 4096
 """Visitors of one tunnel that may wait for a work connection."""
@@ -71,6 +70,7 @@ class PublicTCP:
         self._waiting = 0
         self._visitors = self._failed = 0
         self._received = self._sent = 0
+        self._start = starting(name, self.kind)
         self._bursts = Bursts(self._say, clock)
 
     def listen(self, bind: str) -> None:
@@ -146,10 +146,8 @@ class PublicTCP:
 
     def _join(self, work: IWorkEnd, visitor: IEnd) -> None:
         try:
-            start = Start(
-                work.begin(), self.name, self.kind, visitor.peer, visitor.local
-            )
-            join = self._relay.join(visitor, work, said(start))
+            start = self._start(work.begin(), visitor.peer, visitor.local)
+            join = self._relay.join(visitor, work, start)
         except Exception:
             self._log.failure("a bug at {name}", name=self.name)
             work.abort()

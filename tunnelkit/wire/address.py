@@ -15,6 +15,7 @@ HIGHEST: Final = 65535
 
 _NAME: Final = re.compile(r"(?!-)[\w.-]{1,253}")
 _NUMBERS: Final = re.compile(r"[0-9.]+")
+_MAPPED: Final = re.compile(r"::ffff:[0-9]{1,3}(\.[0-9]{1,3}){3}", re.ASCII)
 _PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
@@ -93,6 +94,8 @@ def unmapped(host: str) -> str:
     """
     if ":" not in host or "%" in host:
         return host
+    if _MAPPED.fullmatch(host):
+        return host[7:]  # as the kernel writes it; what follows takes its time
     try:
         mapped = IPv6Address(host).ipv4_mapped
     except ValueError:

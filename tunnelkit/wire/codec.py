@@ -10,12 +10,14 @@ known are passed over, so that a later version may add some.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any, Final, TypeAlias, cast
 
 from tunnelkit.wire.frames import Message as MessageFrame
-from tunnelkit.wire.frames import WireError, encode
+from tunnelkit.wire.frames import WireError, encode, encodedMessage
 from tunnelkit.wire.messages import (
     Bye,
     Certificates,
@@ -48,6 +50,9 @@ _TEXT: Final = 4096
 """The longest text in a message, in characters."""
 _ITEMS: Final = 64
 """The longest list in a message."""
+
+_quoted: Final[Callable[[str], str]] = json.encoder.encode_basestring_ascii
+"""Puts a text into JSON."""
 
 _Reader: TypeAlias = Callable[[Any], Any]
 
@@ -190,10 +195,37 @@ def said(message: FromClient | FromServer) -> bytes:
     @raise ValueError: it does not fit in one frame.
     """
     body: dict[str, Any] = {"type": message.name}
-    for field in fields(message):
-        value = getattr(message, field.name)
-        if field.name == "reason":
+    for name, default in _named(type(message)):  # type: ignore[arg-type]
+        value = getattr(message, name)
+        if name == "reason":
             value = value[:_TEXT]
-        if field.default is MISSING or value != field.default:
-            body[field.name] = value
+        if value != default:
+            body[name] = value
     return encode(MessageFrame(body))
+
+
+def starting(tunnel: str, kind: str) -> Callable[[int, str, str], bytes]:
+    """
+    Give what makes the L{Start} messages of one tunnel: of the stream's number, the
+    visitor and the address that it came to.  There is one for each visitor, and they
+    differ in little.
+    """
+    head = said(Start(0, tunnel, kind, "", "")).partition(b'"stream":0,')[2]
+    middle = head.decode().removesuffix('"visitor":"","address":""}')
+
+    def make(stream: int, visitor: str, address: str) -> bytes:
+        text = (
+            f'{{"type":"start","stream":{stream},{middle}"visitor":{_quoted(visitor)},'
+            f'"address":{_quoted(address)}}}'
+        )
+        return encodedMessage(text)
+
+    return make
+
+
+@cache
+def _named(kind: type) -> tuple[tuple[str, object], ...]:
+    """
+    Give the fields of a kind of message, with their defaults.
+    """
+    return tuple((field.name, field.default) for field in fields(kind))

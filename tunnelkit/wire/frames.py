@@ -113,7 +113,7 @@ def encode(frame: Frame) -> bytes:
         case End():
             return _framed(_DATA, b"")
         case Message(body):
-            return _framed(_MESSAGE, json.dumps(body, separators=(",", ":")).encode())
+            return _framed(_MESSAGE, _asJSON(body).encode())
         case Reset(stream, code, reason):
             text = reason.encode(errors="replace")[:_REASON]
             return _framed(_RESET_TYPE, _RESET.pack(stream, code) + text)
@@ -121,6 +121,15 @@ def encode(frame: Frame) -> bytes:
             return _framed(_DATAGRAM, _U32.pack(flow) + payload)
         case Done(stream):
             return _framed(_DONE, _U32.pack(stream))
+
+
+def encodedMessage(text: str) -> bytes:
+    """
+    Give the bytes of a message that is JSON already.
+
+    @raise ValueError: it does not fit in one frame.
+    """
+    return _framed(_MESSAGE, text.encode())
 
 
 def _framed(kind: int, payload: bytes) -> bytes:
@@ -134,9 +143,14 @@ def _notJSON(constant: str) -> float:
     raise ValueError(f"{constant} is no JSON number")
 
 
+# json.dumps and json.loads would make these anew for each message.
+_asJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
+_ofJSON: Final = json.JSONDecoder(parse_constant=_notJSON).decode
+
+
 def _message(payload: bytes) -> Message:
     try:
-        body = json.loads(payload.decode(), parse_constant=_notJSON)
+        body = _ofJSON(payload.decode())
     except (ValueError, RecursionError) as e:
         raise WireError(f"a message is not JSON: {e}") from e
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
@@ -212,6 +226,27 @@ class FrameDecoder:
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
+
+    def rested(self) -> int | None:
+        """
+        Say whether the decoder stands at the edge of a frame, or in the midst of a
+        DATA frame, so that somebody else can go on without it.
+
+        @return: how many bytes of the DATA frame are to come, which is forgotten
+            here; None where bytes are kept that belong to no frame yet.
+        """
+        if self._buffer:
+            return None
+        left, self._dataLeft = self._dataLeft, 0
+        return left
+
+    def resume(self, left: int) -> None:
+        """
+        Go on in the midst of a DATA frame that somebody else began to read.
+
+        @param left: how many bytes of it are to come.
+        """
+        self._dataLeft = left
 
     def _frames(self) -> Iterator[Frame]:
         try:

@@ -1,0 +1,136 @@
+# -*- test-case-name: tests.relay.fast.test_dialling -*-
+"""
+Dialling: a connection to a local service at a literal address, made in the loop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from tunnelkit.interfaces import IEnd, Undialled
+from tunnelkit.relay.connection import RESETTING, linger, tune
+from tunnelkit.relay.fast.loop import OUT, Loop
+from tunnelkit.relay.fast.raw import RawSocket
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import ResetCode
+
+_HERE: Final = ("127.", "::1")
+_PENDING: Final = {errno.EINPROGRESS, errno.EWOULDBLOCK}
+
+
+def dial(
+    loop: Loop, clock: IReactorTime, address: HostPort, timeout: float
+) -> Deferred[IEnd]:
+    """
+    Connect to a literal address.
+
+    @return: fails with L{Undialled}; can be cancelled.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as e:
+        return fail(_undialled(address, e.errno or 0))
+    linger(sock, RESETTING)
+    # The kernel need not ask whether this machine is still there.
+    if address.host.startswith(_HERE):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    else:
+        tune(sock)
+    try:
+        number = sock.connect_ex((address.host, address.port))
+    except OSError as e:  # an address that is none, to this system
+        number = e.errno or errno.EADDRNOTAVAIL
+    if not number or (number in _PENDING and _isThere(sock)):
+        return succeed(RawSocket(loop, sock, (address.host, address.port)))
+    if number in _PENDING:
+        return _Dialling(loop, clock, sock, address, timeout).dialled
+    sock.close()
+    return fail(_undialled(address, number))
+
+
+def _isThere(sock: socket.socket) -> bool:
+    """
+    Tell whether a connection was made already, as on one machine it is.
+    """
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+class _Dialling:
+    """
+    A connection that is not there yet.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        clock: IReactorTime,
+        sock: socket.socket,
+        address: HostPort,
+        timeout: float,
+    ) -> None:
+        self.dialled: Deferred[IEnd] = Deferred(self._cancelled)
+        self._loop = loop
+        self._sock = sock
+        self._address = address
+        self._timeout = timeout
+        self._late: IDelayedCall = clock.callLater(timeout, self._tooLate)
+        loop.watch(sock.fileno(), self, OUT)
+
+    def happened(self, event: int) -> None:
+        """
+        It is there, or failed.
+        """
+        number = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not number and not event & OUT:
+            return
+        self._leave()
+        if number:
+            self._sock.close()
+            self.dialled.errback(_undialled(self._address, number))
+        else:
+            peer = self._address.host, self._address.port
+            self.dialled.callback(RawSocket(self._loop, self._sock, peer))
+
+    def failed(self) -> None:
+        """
+        A bug came up at who waits for it; that is in the log.
+        """
+
+    def _leave(self) -> None:
+        self._loop.forget(self._sock.fileno())
+        if self._late.active():
+            self._late.cancel()
+
+    def _cancelled(self, _: Deferred[IEnd]) -> None:
+        self._leave()
+        self._sock.close()
+
+    def _tooLate(self) -> None:
+        self._leave()
+        self._sock.close()
+        why = f"did not answer within {self._timeout:.0f} seconds"
+        self.dialled.errback(_told(self._address, ResetCode.TIMEOUT, why))
+
+
+def _undialled(address: HostPort, number: int) -> Undialled:
+    if number == errno.ECONNREFUSED:
+        return _told(address, ResetCode.REFUSED, "refused the connection")
+    if number == errno.ETIMEDOUT:
+        return _told(address, ResetCode.TIMEOUT, "did not answer")
+    why = f"cannot be reached: {os.strerror(number)}"
+    return _told(address, ResetCode.UNREACHABLE, why)
+
+
+def _told(address: HostPort, code: ResetCode, why: str) -> Undialled:
+    return Undialled(code, f"the local service {address} {why}")

@@ -1,0 +1,173 @@
+# -*- test-case-name: tests.relay.fast.test_loop -*-
+"""
+Loop: all sockets of the fast path in one epoll, which is one reader of the reactor.
+
+The reactor sees a single descriptor, and calls L{Loop.doRead} when anything happened;
+from there on no call goes through Twisted.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, Protocol
+
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.relay.fast.pipes import Pipes
+
+IN: Final[int] = select.EPOLLIN
+LAST: Final[int] = select.EPOLLRDHUP
+OUT: Final[int] = select.EPOLLOUT
+ERROR: Final[int] = select.EPOLLERR
+HANGUP: Final[int] = select.EPOLLHUP
+
+BUDGET: Final = 0.002
+"""Seconds after which the reactor has its turn, whatever is still to do here."""
+EVENTS: Final = 256
+"""Events that are asked for at a time."""
+
+
+class ILoopReactor(IReactorFDSet, IReactorTime):
+    """
+    What a loop needs of a reactor.
+    """
+
+
+class Watched(Protocol):
+    """
+    What a loop watches.
+    """
+
+    def happened(self, event: int) -> None:
+        """
+        One of the things that are watched for happened, or an error, or a hang-up.
+        An event may be stale, and say nothing.
+        """
+
+    def failed(self) -> None:
+        """
+        A bug came up in L{happened}, and was logged: reset the connection.
+        """
+
+
+@implementer(IReadDescriptor)
+class Loop:
+    """
+    An epoll that is one of the reactor's readers while it watches anything.
+
+    @ivar pipes: pipes for bulk.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: ILoopReactor, now: Callable[[], float] = monotonic
+    ) -> None:
+        """
+        @param now: tells the time, seconds since whenever.
+        """
+        self.pipes = Pipes()
+        self._reactor = reactor
+        self._now = now
+        self._watched: dict[int, Watched] = {}
+        self._epoll: select.epoll | None = None
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def watch(self, fd: int, watched: Watched, events: int) -> None:
+        """
+        Tell C{watched} of events at a descriptor.
+
+        @param events: L{IN}, L{LAST} (the other side has ended its direction) and
+            L{OUT}, any of them or none; errors and hang-ups are told in any case.
+        """
+        epoll = self._epoll or self._open()
+        epoll.register(fd, events)
+        self._watched[fd] = watched
+
+    def change(self, fd: int, events: int) -> None:
+        """
+        Watch for other events.
+        """
+        assert self._epoll is not None, "nothing is watched"
+        self._epoll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """
+        Watch a descriptor no more.
+        """
+        assert self._epoll is not None, "nothing is watched"
+        self._epoll.unregister(fd)
+        self.closing(fd)
+
+    def closing(self, fd: int) -> None:
+        """
+        Watch a descriptor no more that is about to be closed: the kernel forgets it
+        by itself.
+        """
+        del self._watched[fd]
+        if not self._watched:
+            self._close()
+
+    def _open(self) -> select.epoll:
+        self._epoll = epoll = select.epoll()
+        self._reactor.addReader(self)
+        return epoll
+
+    def _close(self) -> None:
+        # Nothing is left behind where nothing is relayed.
+        epoll, self._epoll = self._epoll, None
+        self._reactor.removeReader(self)
+        if epoll is not None:
+            epoll.close()
+        self.pipes.close()
+
+    # What the reactor asks.
+
+    def fileno(self) -> int:
+        """
+        Give the epoll's descriptor.
+        """
+        return -1 if self._epoll is None else self._epoll.fileno()
+
+    def doRead(self) -> None:
+        """
+        Tell of what happened, and of what happens meanwhile, for a while.
+        """
+        get = self._watched.get
+        until = self._now() + BUDGET
+        # It may be closed, and another one opened, by what is told.
+        while (epoll := self._epoll) is not None and (events := epoll.poll(0, EVENTS)):
+            for fd, event in events:
+                watched = get(fd)
+                if watched is not None:
+                    try:
+                        watched.happened(event)
+                    except Exception:
+                        self._bug(watched)
+            if self._now() >= until:
+                break
+
+    def logPrefix(self) -> str:
+        """
+        Say who this is, for the log.
+        """
+        return "relay"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor gives this reader up, as it does with all at its end.
+        """
+
+    def _bug(self, watched: Watched) -> None:
+        self._log.failure("a bug in the relay")
+        try:
+            watched.failed()
+        except Exception:
+            self._log.failure("a bug at the end of a connection")

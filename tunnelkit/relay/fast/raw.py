@@ -1,0 +1,356 @@
+# -*- test-case-name: tests.relay.fast.test_raw -*-
+"""
+Raw: the connection of a visitor or of a local service, as a socket of the loop's.
+
+While its stream runs it has SO_LINGER 0, so that whatever kills this process shows
+as a reset and never as a clean end; it loses that when the stream has ended well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import termios
+from typing import ClassVar, Final
+
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IEnd
+from tunnelkit.relay.connection import ENDING, linger, namedAddress
+from tunnelkit.relay.fast.buffer import HEAD, PLACE, PLENTY, SMALL, VIEW
+from tunnelkit.relay.fast.end import (
+    SPLICE,
+    FastEnd,
+    Passing,
+    Sink,
+    splice,
+)
+from tunnelkit.relay.fast.loop import IN, Loop
+from tunnelkit.relay.fast.pipes import SIZE, Pipe
+from tunnelkit.relay.stream import Receiver
+from tunnelkit.wire.codes import ResetCode
+
+
+@implementer(IEnd)
+class RawSocket(FastEnd):
+    """
+    A visitor's or a local service's connection.  Nothing is read before the join.
+    """
+
+    __slots__ = (
+        "_finishing",
+        "_gone",
+        "_peer",
+        "_receiver",
+        "_speaksFirst",
+        "_theirs",
+    )
+
+    delivers: Final = True
+    takesPipes: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        peer: tuple[str, int] | None = None,
+        speaksFirst: bool = False,
+    ) -> None:
+        """
+        @param sock: it does not block, and has SO_LINGER 0 already.
+        @param peer: the address of the other side.
+        @param speaksFirst: whether the other side may have said something by the time
+            of the join: then that leaves in one write with the opening.
+        """
+        self._speaksFirst = speaksFirst
+        self._own(loop, sock)
+        self._peer = peer
+        self._receiver: Receiver | None = None
+        self._gone: tuple[ResetCode, str] | None = None
+        self._theirs = True  # their direction is open
+        self._finishing = False
+
+    @property
+    def peer(self) -> str:
+        """
+        Who is at the other side.
+        """
+        return "nobody" if self._peer is None else namedAddress(self._peer)
+
+    @property
+    def local(self) -> str:
+        """
+        The address that they came to.
+        """
+        try:
+            return namedAddress(self.sock.getsockname())
+        except OSError:
+            return ""
+
+    def attach(self, receiver: Receiver) -> RawSocket:
+        """
+        Tell C{receiver} what happens here from now on.
+        """
+        self._receiver = receiver
+        self._far = Passing(receiver)
+        return self
+
+    def link(self, far: Sink) -> None:
+        """
+        Put what is read to another fast end.
+        """
+        if self._receiver is not None:
+            self._far = far
+
+    def abort(self) -> None:
+        """
+        Reset the connection.
+        """
+        if self._gone is None:
+            self._gone = ResetCode.PEER, f"{self.peer} is gone"
+            self._drop()
+
+    # What the loop says.
+
+    def happened(self, event: int) -> None:
+        """
+        Bytes came, or something else happened.
+        """
+        if event != IN or not self.reading or self._much:
+            self._unusual(event)
+            return
+        # What follows is _read, written out: it is most of what there is to do.
+        try:
+            count = self._receive(PLACE)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        if not count or count == SMALL:
+            self._readSome(count)
+            return
+        self._receiver.count += count  # type: ignore[union-attr]
+        self._far.put(HEAD, HEAD + count)  # type: ignore[union-attr]
+
+    def failed(self) -> None:
+        """
+        A bug came up here.
+        """
+        self._fail(ResetCode.INTERNAL, "a bug in the relay: see the log")
+
+    def _read(self) -> None:
+        if self._much:
+            self._readMuch()
+            return
+        try:
+            count = self._receive(PLACE)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        self._readSome(count)
+
+    def _readSome(self, count: int) -> None:
+        if not count:
+            self._end()
+            return
+        self._much = count == SMALL
+        self._receiver.count += count  # type: ignore[union-attr]
+        self._far.put(HEAD, HEAD + count)  # type: ignore[union-attr]
+
+    def _readLast(self) -> None:
+        far = self._far
+        assert far is not None, "reading without a join"
+        # The end leaves with the last bytes.
+        far.cork()
+        self._read()
+        if self.reading and not self._much:
+            self._read()
+        far.flush()
+
+    def _readMuch(self) -> None:
+        """
+        Read what fills more than a small buffer, if there is so much, through a pipe.
+        """
+        far, receiver = self._far, self._receiver
+        assert far is not None and receiver is not None, "reading without a join"
+        pipe = self._loop.pipes.take() if far.takesPipes else None
+        try:
+            if pipe is None:
+                # What is kept where nothing can go on is for each of very many.
+                count = self._receive(PLACE if far.takesPipes else PLENTY)
+            else:
+                count = splice(self.fd, pipe.into, SIZE, flags=SPLICE)
+        except BlockingIOError:
+            count = -1
+        except OSError as e:
+            self._broken(e)
+            count = -1
+        if count < SMALL:
+            self._much = False
+        if count <= 0 and pipe is not None:
+            self._loop.pipes.give(pipe)
+        if count > 0:
+            receiver.count += count
+            if pipe is None:
+                far.put(HEAD, HEAD + count)
+            else:
+                far.putPipe(pipe, count)
+        elif count == 0:
+            self._end()
+
+    def _end(self) -> None:
+        """
+        Their direction has ended.
+        """
+        self._theirs = self.reading = False
+        if self._receiver is not None:
+            self._receiver.finished()
+        if self._gone is None and not self.full:
+            # It would be said again and again.
+            self._unwatch()
+
+    def _broken(self, error: OSError) -> None:
+        self._fail(ResetCode.PEER, f"{self.peer} reset the connection")
+
+    def _fail(self, code: ResetCode, reason: str) -> None:
+        if self._gone is None:
+            self._gone = code, reason
+            self._drop()
+            if self._receiver is not None:
+                self._receiver.failed(code, reason)
+
+    def _filled(self) -> None:
+        if self._receiver is not None:
+            self._receiver.blocked()
+
+    def _emptied(self) -> None:
+        if self._finishing:
+            self._shut()
+        elif self._receiver is not None:
+            self._receiver.ready()
+
+    # What a far end puts here.
+
+    def put(self, start: int, stop: int) -> None:
+        """
+        Send a part of the buffer.
+        """
+        try:
+            sent = self._send(VIEW[start:stop])
+        except BlockingIOError:
+            sent = 0
+        except OSError as e:
+            self._broken(e)
+            return
+        if sent != stop - start:
+            self._keep(bytes(VIEW[start + sent : stop]))
+
+    def cork(self) -> None:
+        """
+        An end is no bytes here: there is nothing to wait for.
+        """
+
+    def flush(self) -> None:
+        """
+        So that is nothing to do.
+        """
+
+    def putPipe(self, pipe: Pipe, count: int) -> None:
+        """
+        Send what is in a pipe.
+        """
+        try:
+            self._sendPipe(pipe, count)
+        except OSError as e:
+            self._broken(e)
+
+    # What the join does.
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Write bytes before the stream's own.
+        """
+        self.write(opening)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        if self._gone is None:
+            self.putBytes(data)
+
+    def finish(self) -> None:
+        """
+        End this direction.
+        """
+        if self._gone is not None:
+            return
+        self._finishing = True
+        if not self.full:
+            self._shut()
+
+    def _shut(self) -> None:
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as e:
+            self._broken(e)
+            return
+        if not self._theirs:
+            # Both have ended: the kernel would tell of a hang-up without end.
+            self._unwatch()
+        if self._receiver is not None:
+            self._receiver.delivered()
+
+    def reset(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self._receiver = None
+        self.abort()
+
+    def release(self) -> None:
+        """
+        Close a connection both directions of which have ended.
+        """
+        if self._receiver is None:
+            return
+        self._receiver = None
+        if self._gone is None:
+            linger(self.sock, ENDING)
+            self._gone = ResetCode.ENDED, ""
+            self._drop()
+
+    def pauseReading(self) -> None:
+        """
+        Take no more bytes.
+        """
+        self.reading = False
+
+    def resumeReading(self) -> None:
+        """
+        Take bytes; an end that was lost while nobody listened says so now.
+        """
+        if self._gone is not None:
+            if self._receiver is not None:
+                self._receiver.failed(*self._gone)
+        elif self._theirs:
+            self.reading = True
+            if self._speaksFirst:
+                self._speaksFirst = False
+                # It leaves in one write with the opening.
+                self._read()
+            if self._gone is None and self.reading:
+                self._watch()
+
+    def unsent(self) -> int:
+        """
+        Bytes that the kernel holds for the other side.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            answer = fcntl.ioctl(self.fd, termios.TIOCOUTQ, bytes(4))
+            return int.from_bytes(answer, "little")
+        return 0

@@ -1,0 +1,189 @@
+# -*- test-case-name: tests.relay.fast.test_relay -*-
+"""
+Relay: the fast path behind the relay's contract, with the portable one for all that
+it does not do: UNIX sockets, TLS of Twisted's own, transports that are no sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IProtocol, ISSLTransport
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner
+from tunnelkit.relay.connection import Connection, Holder, peerOf
+from tunnelkit.relay.fast.dialling import dial
+from tunnelkit.relay.fast.listening import Listening
+from tunnelkit.relay.fast.loop import ILoopReactor, Loop
+from tunnelkit.relay.fast.raw import RawSocket
+from tunnelkit.relay.fast.securework import SecureWorkSocket
+from tunnelkit.relay.fast.tls import Contexts
+from tunnelkit.relay.fast.transport import SecureTransport
+from tunnelkit.relay.fast.work import WorkSocket
+from tunnelkit.relay.join import IDLE, Join
+from tunnelkit.relay.portable import (
+    BACKLOG,
+    IPortableReactor,
+    PortableRelay,
+    everywhere,
+)
+from tunnelkit.relay.secure import ClientTLS, ServerTLS
+from tunnelkit.relay.stream import Attachable
+from tunnelkit.relay.ticks import Ticks
+from tunnelkit.wire.address import HostPort, LocalAddress
+
+
+class IFastReactor(ILoopReactor, IPortableReactor):
+    """
+    What the fast relay needs of a reactor.
+    """
+
+
+@implementer(IRelay)
+class FastRelay:
+    """
+    Moves bytes in a loop of its own.
+    """
+
+    def __init__(self, reactor: IFastReactor, idle: float = IDLE) -> None:
+        self.loop = Loop(reactor)
+        self._reactor = reactor
+        self._ticks = Ticks(reactor)
+        self._idle = idle
+        self._portable = PortableRelay(reactor, idle)
+        self._contexts = Contexts()
+
+    def listen(
+        self, address: HostPort, arrived: Callable[[IEnd], None]
+    ) -> IListeningPort:
+        """
+        Accept visitors.
+
+        @param address: with an empty host, all interfaces of IPv4 and IPv6.
+        """
+        host = address.host or everywhere()
+        port = Listening(self.loop, self._reactor, host, address.port, BACKLOG, arrived)
+        port.startListening()
+        return port
+
+    def dial(self, address: LocalAddress, timeout: float) -> Deferred[IEnd]:
+        """
+        Connect to a local service.
+        """
+        if isinstance(address, HostPort) and _isLiteral(address.host):
+            return dial(self.loop, self._reactor, address, timeout)
+        return self._portable.dial(address, timeout)
+
+    def secure(
+        self,
+        connection: Connection,
+        rest: bytes,
+        side: ClientTLS | ServerTLS,
+        protocol: IProtocol,
+    ) -> None:
+        """
+        Put a plain connection under TLS 1.3.
+        """
+        addresses = _addresses(connection)
+        sock = _taken(connection) if addresses is not None else None
+        if addresses is None or sock is None:
+            self._portable.secure(connection, rest, side, protocol)
+            return
+        tls = self._contexts.begin(sock, side)
+        transport = SecureTransport(tls, protocol, self._reactor, addresses, connection)
+        transport.begin(rest)
+
+    def borrow(
+        self,
+        connection: Connection,
+        rest: bytes,
+        owner: IWorkOwner,
+        client: bool,
+        opening: bytes = b"",
+    ) -> IWorkEnd:
+        """
+        Take over an authenticated work connection.
+        """
+        transport, peer = connection.transport, peerOf(connection.transport)
+        rules = peer, owner, client, self._ticks, self._idle
+        if isinstance(transport, SecureTransport):
+            connection.hold(Holder())
+            work: WorkSocket = SecureWorkSocket(self.loop, transport.release(), *rules)
+        elif _addresses(connection) and (sock := _taken(connection)):
+            work = WorkSocket(self.loop, sock, *rules)
+        else:
+            return self._portable.borrow(connection, rest, owner, client, opening)
+        work.write(opening)
+        # Its owner does not know it yet.
+        self._reactor.callLater(0, work.takeEarly, rest)
+        return work
+
+    def join(self, one: IEnd, other: IEnd, opening: bytes) -> IJoin:
+        """
+        Relay two ends into each other.
+        """
+        join = Join(self._ticks, self._idle)
+        if isinstance(one, _FAST) and isinstance(other, _FAST):
+            join.start(one, other, opening, lambda: _link(one, other))
+        else:
+            join.start(cast(Attachable, one), cast(Attachable, other), opening)
+        return join
+
+
+_FAST = RawSocket, WorkSocket
+
+
+def _link(one: RawSocket | WorkSocket, other: RawSocket | WorkSocket) -> None:
+    one.link(other)
+    other.link(one)
+
+
+def _isLiteral(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _addresses(
+    connection: Connection,
+) -> tuple[IPv4Address | IPv6Address, IPv4Address | IPv6Address] | None:
+    """
+    Give the peer's and our address of a connection whose transport is a TCP socket of
+    the reactor's and nothing else.
+    """
+    transport: Any = connection.transport
+    if ISSLTransport.providedBy(transport):
+        return None
+    handle = getattr(transport, "getHandle", lambda: None)()
+    if not isinstance(handle, socket.socket):
+        return None
+    peer, host = transport.getPeer(), transport.getHost()
+    kinds = IPv4Address, IPv6Address
+    return (peer, host) if isinstance(peer, kinds) and isinstance(host, kinds) else None
+
+
+def _taken(connection: Connection) -> socket.socket | None:
+    """
+    Take a connection's socket away from the reactor's transport, which nobody hears
+    of any more.  Nothing that was written may wait in it.
+
+    @return: None where there is no descriptor left for it; nothing has changed then.
+    """
+    handle: Any = connection.transport.getHandle()  # type: ignore[attr-defined]
+    try:
+        own: socket.socket = handle.dup()
+    except OSError:
+        return None
+    own.setblocking(False)
+    connection.hold(Holder())
+    # Its own descriptor is closed, with no effect on the connection: ours holds it.
+    connection.transport.abortConnection()
+    return own

@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.relay.fast.test_securework -*-
+"""
+Secure work: a work connection under TLS, as a socket of the loop's.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from twisted.internet.interfaces import IReactorTime
+
+from tunnelkit.interfaces import IWorkOwner
+from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLENTY, VIEW
+from tunnelkit.relay.fast.loop import Loop
+from tunnelkit.relay.fast.tls import TLS
+from tunnelkit.relay.fast.work import WorkSocket
+from tunnelkit.relay.join import IDLE
+from tunnelkit.wire.frames import HEADER
+
+
+class SecureWorkSocket(WorkSocket):
+    """
+    A work connection under TLS.
+    """
+
+    __slots__ = ("_tls",)
+
+    takesPipes: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        loop: Loop,
+        tls: TLS,
+        peer: str,
+        owner: IWorkOwner,
+        client: bool,
+        clock: IReactorTime,
+        idle: float = IDLE,
+    ) -> None:
+        """
+        @param tls: its handshake is complete, and nobody else has it.
+        """
+        self._tls = tls
+        super().__init__(loop, tls.sock, peer, owner, client, clock, idle)
+
+    def takeEarly(self, rest: bytes) -> None:
+        """
+        Take what was read before this was made.
+        """
+        super().takeEarly(rest)
+        if self._gone:
+            return
+        try:
+            count = self._tls.decrypt(PLENTY)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        self._received(count)
+
+    def put(self, start: int, stop: int) -> None:
+        """
+        Send a part of the buffer as a DATA frame.
+        """
+        if self._holds:
+            self._putHeld(start, stop)
+            return
+        start -= HEADER.size
+        HEADER.pack_into(BUFFER, start, stop - start - HEADER.size)
+        self._sendNow(VIEW[start:stop])
+
+    def _drop(self) -> None:
+        super()._drop()
+        self._tls.forget()
+
+    def _read(self) -> None:
+        try:
+            count = self._tls.receive(PLENTY)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        self._received(count)
+
+    def _received(self, count: int) -> None:
+        if count:
+            self._take(HEAD + count)
+        if self._tls.closed and not self._gone:
+            self._ended()
+
+    def _sendNow(self, data: bytes | memoryview) -> None:
+        try:
+            sent = self._tls.send(data)
+        except OSError as e:
+            self._broken(e)
+            return
+        if not sent:
+            self._keep(b"")
+
+    def _flush(self) -> None:
+        try:
+            while self._tls.flush():
+                if not self._tail:
+                    break
+                tail, self._tail = self._tail, b""
+                self._tls.send(tail)
+            else:
+                return
+        except OSError as e:
+            self._broken(e)
+            return
+        self.full = False
+        self._watch()
+        self._emptied()
+
+    def _finish(self) -> None:
+        if self.full:
+            return
+        try:
+            sent = self._tls.end()
+        except OSError as e:
+            self._broken(e)
+            return
+        if not sent:
+            self._keep(b"")

@@ -1,0 +1,391 @@
+# -*- test-case-name: tests.relay.fast.test_work -*-
+"""
+Work: a work connection in plain, as a socket of the loop's.
+
+Stream bytes go by without becoming values: the header of a DATA frame is its length.
+All other frames, and what comes before a stream is joined, go through the decoder
+and the rules of L{tunnelkit.relay.work}.
+"""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+from typing import ClassVar, Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from tunnelkit.interfaces import IWorkOwner
+from tunnelkit.relay.connection import ENDING, RESETTING, linger
+from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLACE, SMALL, VIEW
+from tunnelkit.relay.fast.end import SPLICE, FastEnd, Sink, splice
+from tunnelkit.relay.fast.loop import IN, Loop
+from tunnelkit.relay.fast.pipes import SIZE, Pipe
+from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.work import Work
+from tunnelkit.relay.workstream import WorkStream
+from tunnelkit.wire.frames import HEADER, LONGEST, Done, End, Frame, Reset, encode
+
+_END: Final = encode(End())
+_ENDED: Final = (End(),)
+_DONE: Final = Struct("!II")
+_DONE_HEADER: Final = HEADER.unpack_from(encode(Done(0)))[0]
+
+_pack: Final = HEADER.pack_into
+_unpack: Final = HEADER.unpack_from
+
+
+class WorkSocket(FastEnd, Work):
+    """
+    A work connection.
+    """
+
+    __slots__ = ("_corked", "_held", "_holds", "_left", "_receiver", "_slow")
+
+    takesPipes: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        peer: str,
+        owner: IWorkOwner,
+        client: bool,
+        clock: IReactorTime,
+        idle: float = IDLE,
+    ) -> None:
+        """
+        @param sock: it does not block, and nobody else has it.
+        """
+        Work.__init__(self, peer, owner, client, clock, idle)
+        self._own(loop, sock)
+        linger(sock, RESETTING)
+        self._left = 0  # bytes to come of a DATA frame
+        self._held = b""  # what leaves with the next frames
+        self._holds = self._corked = False
+        self._receiver: Receiver | None = None
+        self._slow = False  # whether the decoder is in the midst of a frame
+        self.resume()
+
+    # What the join does: WorkStream does the rest.
+
+    def attach(self, receiver: Receiver) -> Stream:
+        """
+        Give a join the stream that was begun or started.
+        """
+        stream = super().attach(receiver)
+        self._receiver = receiver
+        return stream
+
+    def link(self, far: Sink) -> None:
+        """
+        Put what is read to another fast end.
+        """
+        stream = self._stream
+        if stream is not None and stream.flowing and not self._gone:
+            self._far = far
+
+    def unlink(self) -> None:
+        """
+        Do so no more: the stream's next bytes, if any, are for the decoder.
+        """
+        self._far = None
+
+    # What Work asks.
+
+    def write(self, frames: bytes) -> None:
+        """
+        Send frames.
+        """
+        if not self._gone:
+            if self._holds:
+                frames, self._held = self._held + frames, b""
+                self._holds = self._corked = False
+            self.putBytes(frames)
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Send a frame with the stream's first bytes, or when it is clear that none are
+        there.
+        """
+        self._held += opening
+        self._holds = True
+
+    def cork(self) -> None:
+        """
+        Hold the next bytes back, for the frame behind them.
+        """
+        self._holds = self._corked = True
+
+    def flush(self) -> None:
+        """
+        Send what is held.
+        """
+        if self._holds:
+            self.write(b"")
+
+    def pause(self) -> None:
+        """
+        Take no more bytes from the peer.
+        """
+        self.reading = False
+
+    def resume(self) -> None:
+        """
+        Take bytes from the peer.
+        """
+        if not self._gone:
+            self.flush()
+            self.reading = True
+            self._watch()
+
+    def _finish(self) -> None:
+        if self.full:
+            return  # when it is empty
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as e:
+            self._broken(e)
+
+    def _reset(self) -> None:
+        self._drop()
+
+    def _over(self) -> None:
+        self._far = None
+        super()._over()
+
+    def settle(self, stream: WorkStream) -> None:
+        """
+        The join has let go of a stream: it is over when both sides are through.
+        """
+        if stream is self._stream:
+            self._far = None
+        super().settle(stream)
+
+    def _frameReceived(self, frame: Frame) -> None:
+        if isinstance(frame, End | Reset):
+            self._far = None
+        super()._frameReceived(frame)
+
+    # What the loop says.
+
+    def happened(self, event: int) -> None:
+        """
+        Bytes came, or something else happened.
+        """
+        if event == IN and self.reading:
+            self._read()
+        else:
+            self._unusual(event)
+
+    def failed(self) -> None:
+        """
+        A bug came up here.
+        """
+        self._abort("a bug: see the log")
+
+    def _read(self) -> None:
+        if self._left >= SMALL and self._far is not None and self._far.takesPipes:
+            pipe = self._loop.pipes.take()
+            if pipe is not None:
+                self._readMuch(pipe)
+                return
+        try:
+            count = self._receive(PLACE)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        if count:
+            self._take(HEAD + count)
+        else:
+            self._ended()
+
+    def takeEarly(self, rest: bytes) -> None:
+        """
+        Take what was read before this was made.
+        """
+        if rest and not self._gone:
+            self._takeSlowly(rest)
+
+    def _take(self, stop: int) -> None:
+        """
+        Pass on what was read.
+        """
+        if self._far is None or self._slow:
+            self._takeRest(HEAD, stop)
+            return
+        count = stop - HEAD - HEADER.size
+        if not self._left and count > 0 and _unpack(BUFFER, HEAD)[0] == count:
+            # Most reads bring one frame, whole.
+            self._receiver.count += count  # type: ignore[union-attr]
+            self._far.put(HEAD + HEADER.size, stop)
+        else:
+            self._takeFrames(stop)
+
+    def _takeFrames(self, stop: int) -> None:
+        """
+        Pass on pieces of DATA frames, put together, and leave the rest to the
+        decoder.
+        """
+        at, left = HEAD, self._left
+        first = end = HEAD if left else HEAD + HEADER.size
+        while at < stop:
+            if left:
+                size = min(left, stop - at)
+                if end != at:
+                    VIEW[end : end + size] = VIEW[at : at + size]
+                end += size
+                at += size
+                left -= size
+            elif (
+                stop - at >= HEADER.size
+                and 0 < (header := _unpack(BUFFER, at)[0]) <= LONGEST
+            ):
+                left = header
+                at += HEADER.size
+            else:
+                break
+        self._left = left
+        if end > first:
+            self._receiver.count += end - first  # type: ignore[union-attr]
+            self._far.put(first, end)  # type: ignore[union-attr]
+        if at < stop:
+            self._takeRest(at, stop)
+
+    def _takeRest(self, start: int, stop: int) -> None:
+        """
+        Take what is not bytes for the far end.  The two frames that end most streams
+        need no decoder.
+        """
+        if not self._slow and not self._left and not self._gone:
+            size = stop - start
+            if size == len(_END) and VIEW[start:stop] == _END:
+                self.framesReceived(_ENDED)
+                return
+            if size == _DONE.size:
+                header, number = _DONE.unpack_from(BUFFER, start)
+                if header == _DONE_HEADER:
+                    self.framesReceived((Done(number),))
+                    return
+        self._takeSlowly(bytes(VIEW[start:stop]))
+
+    def _takeSlowly(self, data: bytes) -> None:
+        """
+        Have the decoder read bytes, of which the first may belong to a DATA frame
+        that is being passed on.
+        """
+        if self._left:
+            self._decoder.resume(self._left)
+            self._left = 0
+        self.dataReceived(data)
+        left = self._decoder.rested()
+        self._slow = left is None
+        self._left = left or 0
+
+    def _readMuch(self, pipe: Pipe) -> None:
+        """
+        Read a piece of a long DATA frame through a pipe.
+        """
+        try:
+            count = splice(self.fd, pipe.into, min(SIZE, self._left), flags=SPLICE)
+        except BlockingIOError:
+            self._loop.pipes.give(pipe)
+            return
+        except OSError as e:
+            self._loop.pipes.give(pipe)
+            self._broken(e)
+            return
+        if not count:
+            self._loop.pipes.give(pipe)
+            self._ended()
+            return
+        self._left -= count
+        self._receiver.count += count  # type: ignore[union-attr]
+        self._far.putPipe(pipe, count)  # type: ignore[union-attr]
+
+    def _ended(self) -> None:
+        """
+        The peer ended its direction of the connection: that is the whole of it.
+        """
+        linger(self.sock, ENDING)
+        self._end("closed")
+
+    def _broken(self, error: OSError) -> None:
+        self._end(error.strerror or str(error))
+
+    def _end(self, reason: str) -> None:
+        if not self._gone:
+            self._drop()
+        super()._end(reason)
+
+    def _filled(self) -> None:
+        self._block()
+
+    def _emptied(self) -> None:
+        self._unblock()
+        if self._closing:
+            self._finish()
+
+    # What a far end puts here.
+
+    def put(self, start: int, stop: int) -> None:
+        """
+        Send a part of the buffer as a DATA frame.
+        """
+        if self._holds:
+            self._putHeld(start, stop)
+            return
+        start -= HEADER.size
+        _pack(BUFFER, start, stop - start - HEADER.size)
+        try:
+            sent = self._send(VIEW[start:stop])
+        except BlockingIOError:
+            sent = 0
+        except OSError as e:
+            self._broken(e)
+            return
+        if sent != stop - start:
+            self._keep(bytes(VIEW[start + sent : stop]))
+
+    def _putHeld(self, start: int, stop: int) -> None:
+        """
+        Put a DATA frame behind what is held.
+        """
+        self._held += HEADER.pack(stop - start) + VIEW[start:stop]
+        if not self._corked:
+            self.flush()
+
+    def putPipe(self, pipe: Pipe, count: int) -> None:
+        """
+        Send what is in a pipe as a DATA frame.
+        """
+        header = HEADER.pack(count)
+        if self._holds:
+            header, self._held = self._held + header, b""
+            self._holds = self._corked = False
+        try:
+            sent = self.sock.send(header, socket.MSG_MORE)
+        except BlockingIOError:
+            sent = 0
+        except OSError as e:
+            self._loop.pipes.drop(pipe)
+            self._broken(e)
+            return
+        if sent != len(header):
+            self._pipe, self._pending = pipe, count
+            self._keep(header[sent:])
+            return
+        try:
+            self._sendPipe(pipe, count)
+        except OSError as e:
+            self._broken(e)
+
+
+def _headerAt(at: int, stop: int) -> int:
+    """
+    Read a header, or give 0 where it is not whole.
+    """
+    return int(_unpack(BUFFER, at)[0]) if stop - at >= HEADER.size else 0
