@@ -476,6 +476,7 @@ class ServingTests(WholeCase):
                 "logins",
                 "logins_failed",
                 "work_connections",
+                "work_connections_refused",
             ],
         )
         self.assertEqual(dict(status.counts)["logins"], 1)

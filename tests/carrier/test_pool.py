@@ -20,9 +20,11 @@ from tunnelkit.carrier.pool import (
     PATIENCE,
     SLACK,
     SURPLUS,
+    WORKS,
     NoWork,
     WorkPool,
 )
+from tunnelkit.carrier.supply import MOST as MOST_OF_A_CLIENT
 from tunnelkit.interfaces import IWorkEnd
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Start
@@ -373,12 +375,14 @@ class KeepingTests(PoolCase):
     def test_most(self) -> None:
         """
         A client that opens connections without end has no more of them kept than
-        were asked for, and some that may have come late.
+        were asked for, and some that may have come late; the others are reset, as a
+        close would be for the client to finish, or not.
         """
         works = self.add(1100)
         kept = LEAST + SLACK
         self.assertEqual(self.pool.counts, (kept, 0, 0))
-        self.assertEqual([work.closed for work in works[kept:]], [True] * (1100 - kept))
+        self.assertEqual([w.aborted for w in works], [n >= kept for n in range(1100)])
+        self.assertFalse(any(work.closed for work in works))
 
     def test_mostIsWanted(self) -> None:
         """
@@ -389,6 +393,88 @@ class KeepingTests(PoolCase):
             self.pool.lost(work, "closed")
         self.assertEqual(sum(self.turn()), 1024)
         self.assertEqual(len(visitors), 1200)
+
+
+class BoundTests(PoolCase):
+    """
+    A client has so many work connections and no more, whatever becomes of them.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a pool for four.
+        """
+        super().setUp()
+        self.pool = WorkPool(self.wanted.append, self.clock, works=4)
+        self.addCleanup(self.pool.close)
+
+    def test_default(self) -> None:
+        """
+        That is as many as a client of ours opens.
+        """
+        self.assertTrue(WORKS >= MOST_OF_A_CLIENT)
+
+    def test_busy(self) -> None:
+        """
+        Those that carry a stream count, also where the visitor has gone long ago and
+        the client does not say that the stream is done.
+        """
+        for _ in range(4):
+            self.assertTrue(self.pool.add(FakeWork()))
+        self.serve(4)
+        another = FakeWork()
+        self.assertFalse(self.pool.add(another))
+        self.assertTrue(another.aborted)
+        self.assertEqual(self.pool.counts, (0, 4, 0))
+
+    def test_closing(self) -> None:
+        """
+        So do those that were asked to close, until the client has closed them, too.
+        """
+        works = self.add(4)
+        self.sweep(AGE)
+        self.assertTrue(all(work.closed for work in works))
+        self.assertFalse(self.pool.add(FakeWork()))
+        self.pool.lost(works[0], "closed")
+        self.assertTrue(self.pool.add(FakeWork()))
+        self.assertFalse(self.pool.add(FakeWork()))
+
+    def test_waiting(self) -> None:
+        """
+        A visitor who waits is no reason to take one too many.
+        """
+        self.add(4)
+        self.serve(4)
+        waiting = self.pool.take()
+        self.assertFalse(self.pool.add(FakeWork()))
+        self.assertNoResult(waiting)
+        self.pool.close()
+        self.failureResultOf(waiting, NoWork)
+
+    def test_notAskedFor(self) -> None:
+        """
+        No more are asked for than may come: else server and client would be busy
+        with connections that are reset.
+        """
+        works = self.add(3)
+        self.serve(3)
+        self.assertEqual(self.turn(), [1])
+        self.clock.advance(LATE)
+        self.assertEqual(self.turn(), [1])
+        works += self.add(1)
+        self.clock.advance(LATE)
+        self.assertEqual(self.turn(), [])
+        self.pool.lost(works[0], "closed")
+        self.assertEqual(self.turn(), [1])
+
+    def test_end(self) -> None:
+        """
+        The end of the session resets those as well that were asked to close.
+        """
+        works = self.add(4)
+        self.sweep(AGE)
+        self.pool.close()
+        self.assertTrue(all(work.aborted for work in works))
 
 
 class ClosingTests(PoolCase):
@@ -435,7 +521,8 @@ class ClosingTests(PoolCase):
         self.serve(1)
         self.turn()
         self.pool.close()
-        (late,) = self.add(1)
+        late = FakeWork()
+        self.assertFalse(self.pool.add(late))
         self.pool.idle(busy)
         self.pool.lost(busy, "reset")
         self.pool.fill()

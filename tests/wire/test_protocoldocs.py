@@ -603,7 +603,11 @@ LIMITS: Final[Mapping[str, str]] = {
     "name of a tunnel": "tunnels.spec._LONGEST_NAME",
     "work connections in opening at once": "carrier.supply.AT_ONCE",
     "how far serials may overtake each other": "control.session._WINDOW",
+    "work connections of a session, those included that close": "carrier.pool.WORKS",
     "idle work connections that are kept": "carrier.pool.LEAST carrier.pool.MOST",
+    "work connections beyond those that were asked for, which may have come late": (
+        "carrier.pool.SLACK"
+    ),
     "an idle work connection that no peak of the last minute needed is closed after": (
         "carrier.pool.SURPLUS"
     ),

@@ -25,6 +25,8 @@ LEAST: Final = 2
 """Idle work connections that are always kept."""
 MOST: Final = 1024
 """Idle work connections at most."""
+WORKS: Final = 65536
+"""Work connections at most, idle, busy, and those that were asked to close."""
 PATIENCE: Final = 10.0
 """Seconds that a visitor waits for a work connection."""
 SURPLUS: Final = 60.0
@@ -64,16 +66,22 @@ class WorkPool:
         clock: IReactorTime,
         least: int = LEAST,
         most: int = MOST,
+        works: int = WORKS,
     ) -> None:
         """
         @param want: asks the client for this many more.
         @param least: how many idle ones are always kept.
         @param most: how many idle ones are kept at most.
+        @param works: how many there may be in all.
         """
         self._want = want
         self._clock = clock
         self._least = least
         self._most = most
+        self._bound = works
+        # All of them, until they are lost: one that was asked to close may take its
+        # time, and one that is busy is so for as long as the client says.
+        self._works: set[IWorkEnd] = set()
         # In the order in which they became idle; the newest is lent first, so that
         # those which no peak needs grow old.
         self._idle: dict[IWorkEnd, float] = {}
@@ -94,17 +102,25 @@ class WorkPool:
         """
         return len(self._idle), len(self._busy), len(self._waiting)
 
-    def add(self, work: IWorkEnd) -> None:
+    def add(self, work: IWorkEnd) -> bool:
         """
         Take a new work connection in.
+
+        @return: whether it is wanted; if not, it is reset, so that it is gone
+            whatever the client does.  Nothing is on its way that could be lost.
         """
+        if self._closed or len(self._works) >= self._bound:
+            work.abort()
+            return False
+        self._works.add(work)
         now = self._clock.seconds()
         room = self._target() + self._asks.expected(now) + SLACK
         self._asks.oneCame(now + LATE)
         if self._waiting or len(self._idle) < room:
             self.idle(work)
-        else:
-            work.close()  # nobody asked for it
+            return True
+        work.abort()
+        return False
 
     def take(self) -> Deferred[IWorkEnd]:
         """
@@ -158,10 +174,10 @@ class WorkPool:
             if call is not None and call.active():
                 call.cancel()
         waiting, self._waiting = [*self._waiting], {}
-        works, self._idle, self._busy = [*self._idle, *self._busy], {}, set()
+        self._idle, self._busy = {}, set()
         for deferred in waiting:
             deferred.errback(_gone())
-        for work in works:
+        for work in [*self._works]:
             work.abort()
 
     # What work connections say.
@@ -192,6 +208,7 @@ class WorkPool:
         """
         A work connection is gone.
         """
+        self._works.discard(work)
         self._busy.discard(work)
         self._idle.pop(work, None)
         self.fill()
@@ -222,8 +239,10 @@ class WorkPool:
         Ask for what is missing and not on its way, and look again when that is late.
         """
         now = self._clock.seconds()
+        expected = self._asks.expected(now)
         needed = max(self._target(), len(self._waiting) + self._least)
-        lacking = needed - len(self._idle) - self._asks.expected(now)
+        room = self._bound - len(self._works) - expected
+        lacking = min(room, needed - len(self._idle) - expected)
         if lacking > 0:
             self._asks.note(lacking, now + LATE)
             self._want(lacking)

@@ -19,8 +19,10 @@ from tests.dialects.native.case import (
     workOf,
 )
 from tests.network import Plain
+from tunnelkit.carrier.pool import LEAST, SLACK
 from tunnelkit.control.login import workProof
 from tunnelkit.dialects.native.house import PROGRAM
+from tunnelkit.relay.connection import socketTransport
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.frames import Data, encode
 from tunnelkit.wire.messages import (
@@ -293,6 +295,35 @@ class WorkTests(NativeCase):
         self.bringWork(self.welcome).wire.abortConnection()
         self.network.settle()
         self.assertEqual(self.works(), 0)
+
+    def test_unaskedFor(self) -> None:
+        """
+        A client that brings ever more, which nobody asked for, and closes none, costs
+        the server no more connections than it asks for, and some that may have come
+        late.
+        """
+        brought = SLACK + 20
+        for serial in range(1, brought + 1):
+            self.bringDeaf(serial)
+        kept = self.works()
+        self.assertTrue(kept <= LEAST + SLACK, kept)
+        held = [w for w in self.network.wires if w.getHost().port == PORT]
+        self.assertEqual(sum(not wire.lost for wire in held), 1 + kept)
+        counts = self.house.counts
+        self.assertEqual(counts["work_connections"], brought)
+        self.assertEqual(counts["work_connections_refused"], brought - kept)
+
+    def bringDeaf(self, serial: int) -> None:
+        """
+        Open a work connection that takes no notice of anything from then on.
+        """
+        one = self.come()
+        one.say(OPENING + said(workOf(self.welcome, serial, one.der)))
+        wire = socketTransport(one.wire)
+        self.network.advance(0)
+        wire.move()
+        wire.frozen = True
+        self.network.settle()
 
     def test_bytesBehind(self) -> None:
         """

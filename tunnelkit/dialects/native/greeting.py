@@ -95,10 +95,11 @@ class Greeting(Holder):
             self._guest.dismiss(self.connection, "a work connection without proof")
             return
         self._guest.leave()
-        self._house.counts["work_connections"] += 1
-        pool = session.pool
-        rest = self._decoder.rest()
-        pool.add(self._house.relay.borrow(self.connection, rest, pool, client=False))
+        counts, pool, rest = self._house.counts, session.pool, self._decoder.rest()
+        end = self._house.relay.borrow(self.connection, rest, pool, client=False)
+        counts["work_connections"] += 1
+        if not pool.add(end):
+            counts["work_connections_refused"] += 1
 
     def _proves(self, work: Work, session: Session) -> bool:
         shown = self._guest.seen if session.identity.bound else None

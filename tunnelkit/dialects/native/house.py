@@ -21,7 +21,8 @@ PROGRAM = f"tunnelkit/{__version__}"
 
 
 def _noCounts() -> dict[str, int]:
-    return {"logins": 0, "logins_failed": 0, "work_connections": 0}
+    names = "logins", "logins_failed", "work_connections", "work_connections_refused"
+    return dict.fromkeys(names, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
