@@ -203,6 +203,7 @@ class FakeRelay:
 
     @ivar ports: those that are listened on.
     @ivar taken: why ports cannot be had.
+    @ivar bugs: what comes of listening on a port that should not.
     @ivar slow: whether ports are free only when the test says so.
     @ivar dials: addresses, and what becomes of each.
     @ivar joins: all that were made.
@@ -212,6 +213,7 @@ class FakeRelay:
     def __init__(self) -> None:
         self.ports: dict[int, FakePort] = {}
         self.taken: dict[int, OSError] = {}
+        self.bugs: dict[int, Exception] = {}
         self.slow = False
         self.dials: list[tuple[LocalAddress, Deferred[IEnd]]] = []
         self.joins: list[FakeJoin] = []
@@ -221,6 +223,8 @@ class FakeRelay:
         """
         Listen, if the port can be had.
         """
+        if address.port in self.bugs:
+            raise self.bugs[address.port]
         if address.port in self.taken:
             why = self.taken[address.port]
             raise CannotListenError(address.host, address.port, why)

@@ -16,7 +16,7 @@ from tunnelkit.control.session import TUNNELS, Refusal, Session
 from tunnelkit.interfaces import Lease
 from tunnelkit.state.store import MemoryStore
 from tunnelkit.tunnels.kinds import PUBLIC
-from tunnelkit.tunnels.published import Published
+from tunnelkit.tunnels.published import PROBE, Published
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import HostPort
@@ -514,6 +514,43 @@ class ContestTests(PublishedCase):
             self.refusal(opening)
         self.assertTrue(len(self.holder.contenders) <= 100)
 
+    def test_leftBehind(self) -> None:
+        """
+        A port that a session which has ended still holds, by a bug of the server's,
+        is anybody's of the same user, also for who was refused while it lived; nobody
+        is told that it lives.
+        """
+        known, other = self.logIn(instance="i2")[0], self.logIn(instance="i3")[0]
+        opening = self.open(known)
+        self.answer()
+        self.refusal(opening)
+        patch = self.patch(self.leases, "release", lambda *_: None)
+        self.holder.end("", "lost")
+        patch.restore()
+        for one in (known, other):
+            opening = self.open(one)
+            self.clock.advance(PROBE[0])
+            tunnel = self.successResultOf(opening)
+            self.assertEqual(tunnel.lease.port, 9000)
+            one.end("", "lost")
+
+    def test_neverLetGo(self) -> None:
+        """
+        Where it cannot even be taken from it, who asks for it waits, and nobody else
+        does.
+        """
+        other, _ = self.logIn(instance="i2")
+        patch = self.patch(self.leases, "release", lambda *_: None)
+        self.holder.end("", "lost")
+        opening = self.open(other)
+        for _ in range(3):
+            self.clock.advance(PROBE[0])
+            self.assertNoResult(opening)
+        patch.restore()
+        for _ in range(2):
+            self.clock.advance(PROBE[0])
+        self.successResultOf(opening)
+
     def test_names(self) -> None:
         """
         What a client calls itself does no harm to another one's terminal, or the log.
@@ -616,6 +653,36 @@ class TakenTests(PublishedCase):
         refusal = self.refusal(self.open(one, port=9003))
         self.assertEqual(refusal.code, codes.PORT_TAKEN)
         self.assertIn("port 9003 ([Errno 13] Permission denied)", refusal.reason)
+
+    def test_plain(self) -> None:
+        """
+        It does not matter in which words the system says it: the client is refused
+        for a while, and where the server picks it moves on.
+        """
+        self.relay.bugs[9000] = IN_USE
+        one, _ = self.logIn()
+        refusal = self.refusal(self.open(one, port=9000))
+        self.assertEqual((refusal.code, refusal.retry), (codes.PORT_TAKEN, True))
+        self.assertIn("in use by another program", refusal.reason)
+        self.assertEqual(self.opened(one).lease.port, 9001)
+        self.relay.bugs.clear()
+        bob, _ = self.logIn(user="bob", instance="i2")
+        self.opened(bob, port=9000)
+
+    def test_bug(self) -> None:
+        """
+        A bug at opening a port costs that one try: the next who asks for the port has
+        it at once, whoever it is.
+        """
+        self.relay.bugs[9003] = ZeroDivisionError()
+        one, channel = self.logIn()
+        said = len(channel.messages)
+        self.failureResultOf(self.open(one, port=9003), ZeroDivisionError)
+        self.assertEqual((one.opening, one.tunnels), ({}, {}))
+        self.relay.bugs.clear()
+        other, _ = self.logIn(instance="i2")
+        self.opened(other, port=9003)
+        self.assertEqual((len(channel.messages), one.over), (said, False))
 
     def test_leases(self) -> None:
         """

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from tunnelkit.control.leases import Contested, Denied, Leases
@@ -144,8 +145,11 @@ class Published:
             lease = await self._lease(session, request, avoid)
             try:
                 return self._listen(session, request, kind, lease)
-            except CannotListenError as e:
+            except BaseException as e:
+                # Whatever it was: nobody holds a port on which nobody listens.
                 self._leases.cancel(lease, session)
+                if not isinstance(e, CannotListenError):
+                    raise
                 if request.port or len(avoid) >= _PICKS:
                     self._tell(lease, e)
                     raise _taken(lease, e) from e
@@ -163,7 +167,10 @@ class Published:
             self._clock,
             self._withdrawn,
         )
-        tunnel.listen(self._bind)
+        try:
+            tunnel.listen(self._bind)
+        except OSError as e:
+            raise CannotListenError(self._bind, lease.port, e) from e
         self._taken.discard(lease.port)
         return tunnel
 
@@ -203,20 +210,28 @@ class Published:
         @raise Refusal: it does.
         """
         holder: Session = contested.holder
+        if holder.over:
+            # By a bug of ours it has left this behind.  Should that be so again at
+            # the next look, the reactor has had time for others.
+            self._leases.release(contested.lease, holder)
+            await deferLater(self._clock, PROBE[0])
+            return
         asker = session.identity.instance
         known = asker in holder.contenders
-        if known or await holder.heartbeat.probe(_patience(holder)):
+        lives = known or await holder.heartbeat.probe(_patience(holder))
+        if holder.over:
+            return  # it has left meanwhile
+        if lives:
             if len(holder.contenders) < TUNNELS:
                 holder.contenders.add(asker)
             raise _live(contested.lease, holder)
-        if not holder.over:
-            client = legible(session.identity.client)
-            self._log.warn(
-                "session {session} does not answer: {client} takes over",
-                session=holder.shown,
-                client=client,
-            )
-            holder.end(DISPLACED, f"{client} has taken over its tunnels")
+        client = legible(session.identity.client)
+        self._log.warn(
+            "session {session} does not answer: {client} takes over",
+            session=holder.shown,
+            client=client,
+        )
+        holder.end(DISPLACED, f"{client} has taken over its tunnels")
 
     def _address(self, session: Session, kind: str, port: int) -> str:
         return f"{kind}://{HostPort(self._hostname or session.identity.host, port)}"
