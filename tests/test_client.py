@@ -426,6 +426,19 @@ class ComebackTests(WholeCase):
         self.assertEqual(visitor.ended, "reset")
         self.assertServed()
 
+    def test_clockSet(self) -> None:
+        """
+        That the machine's clock is set forward by a minute is noticed by nobody.
+        """
+        visitor = self.visit()
+        self.network.elapse(7)
+        self.network.advance(60)
+        self.network.elapse(13)
+        visitor.say(b"still there?")
+        self.network.settle()
+        self.assertEqual(self.services[-1].heard, b"still there?")
+        self.assertEqual((visitor.ended, self.log.lines("warn")), ("", []))
+
     def test_wrongTokenLater(self) -> None:
         """
         A token that was good once may be good again: it is tried with backoff, not

@@ -123,6 +123,74 @@ class HeartbeatTests(HeartbeatCase):
             self.assertIsNone(self.heartbeat.roundTrip)
 
 
+class LateTests(HeartbeatCase):
+    """
+    Where it was this side that could not hear, the other is not given up for it: the
+    clock of the machine was set, or this process stood still.
+    """
+
+    def test_asksOnce(self) -> None:
+        """
+        After a minute that was not there the other side is asked, and as it answers
+        nothing happens.
+        """
+        self.pass_(7)
+        self.heartbeat.heard()
+        pings = len(self.pings)
+        self.clock.advance(60)
+        self.assertEqual((len(self.pings), self.silent), (pings + 1, 0))
+        self.pass_(0.2)
+        self.heartbeat.heard()
+        self.pass_(SILENCE - 0.2)
+        self.assertEqual(self.silent, 0)
+
+    def test_noAnswer(self) -> None:
+        """
+        If it does not answer that, it is given up an interval later: a laptop that
+        wakes up need not wait for long.
+        """
+        self.pass_(7)
+        self.heartbeat.heard()
+        self.clock.advance(60)
+        self.pass_(INTERVAL - 0.2)
+        self.assertEqual(self.silent, 0)
+        self.pass_(0.4)
+        self.assertEqual(self.silent, 1)
+        self.assertQuiet()
+
+    def test_littleLate(self) -> None:
+        """
+        A reactor that was busy for some seconds is no reason to wait longer.
+        """
+        self.pass_(10.1)
+        self.clock.advance(4.9)
+        self.assertEqual(self.silent, 1)
+
+    def test_lastMoment(self) -> None:
+        """
+        Nor is the other side given up in the moment in which it would have been,
+        had this one not stood still: what came meanwhile is not read yet.
+        """
+        self.pass_(10.1)
+        self.clock.advance(20)
+        self.assertEqual(self.silent, 0)
+        self.pass_(INTERVAL + 0.1)
+        self.assertEqual(self.silent, 1)
+
+    def test_longInterval(self) -> None:
+        """
+        Whatever pace the server has given, an answer has its time.
+        """
+        self.heartbeat.stop()
+        self.heartbeat.pace(60, 2)
+        self.heartbeat.start()
+        self.clock.advance(100)
+        self.pass_(1.9)
+        self.assertEqual(self.silent, 0)
+        self.pass_(0.2)
+        self.assertEqual(self.silent, 1)
+
+
 class PaceTests(HeartbeatCase):
     """
     The server says how often to ping.

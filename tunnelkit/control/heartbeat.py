@@ -28,6 +28,9 @@ class Heartbeat:
     """
     Pings, and gives the other side up when it is silent.
 
+    A reactor's clock may be set while it runs.  Where a beat comes far too late, for
+    that or because this process stood still, the other side is asked once more.
+
     @ivar roundTrip: the last round trip in seconds, or None before the first.
     @ivar silence: seconds without a byte after which the other side is given up.
     """
@@ -52,7 +55,7 @@ class Heartbeat:
         self._sent: deque[int] = deque(maxlen=_REMEMBERED)
         self._silent = silent
         self._interval = interval
-        self._heard = clock.seconds()
+        self._heard = self._due = clock.seconds()
         self._next: IDelayedCall | None = None
         self._running = False
         # Each with the time of its ping.
@@ -71,7 +74,7 @@ class Heartbeat:
         Begin to ping.
         """
         self._running = True
-        self._heard = self._clock.seconds()
+        self._heard = self._due = self._clock.seconds()
         self._beat()
 
     def stop(self) -> None:
@@ -133,12 +136,19 @@ class Heartbeat:
         return int(self._clock.seconds() * 1e6)
 
     def _beat(self) -> None:
-        quiet = self._clock.seconds() - self._heard
+        now = self._clock.seconds()
+        if now - self._due > self._interval:
+            # The clock was set, or this process stood still: nothing could have been
+            # heard.  An answer to the next ping can.
+            quiet = max(0.0, self.silence - self._interval)
+            self._heard = max(self._heard, now - quiet)
+        quiet = now - self._heard
         if quiet >= self.silence:
             self._next = None
             self._silent()
             return
         wait = min(self._interval, self.silence - quiet)
+        self._due = now + wait
         self._next = self._clock.callLater(wait, self._beat)
         self._send(self._now())
 
