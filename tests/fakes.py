@@ -309,7 +309,7 @@ class FakeChannel:
         return self.vouched[-1][1]
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeTunnel:
     """
     A tunnel, as a session has it.

@@ -481,6 +481,25 @@ class ServingTests(WholeCase):
         )
         self.assertEqual(dict(status.counts)["logins"], 1)
 
+    def test_statusOfWithdrawn(self) -> None:
+        """
+        While a client stops and lets its visitors finish, they still see these.
+        """
+        client = self.publish()
+        visitor = self.visit()
+        visitor.say(b"x" * 1000)
+        self.network.settle()
+        drained = Deferred.fromCoroutine(client.drain(10))
+        self.network.elapse(1)
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual((tunnel.withdrawn, tunnel.streams), (True, 1))
+        self.assertEqual(tunnel.received, 1000)
+        visitor.wire.loseWriteConnection()
+        self.services[-1].wire.loseWriteConnection()
+        self.network.elapse(1)
+        self.successResultOf(drained)
+        self.assertEqual(self.server.status().tunnels, ())
+
     def test_guests(self) -> None:
         """
         They also see who has not logged in yet.

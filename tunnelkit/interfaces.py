@@ -195,6 +195,7 @@ class TunnelStatus:
     @ivar failed: how many of those were refused or reset.
     @ivar received: bytes from visitors, live.
     @ivar sent: bytes to visitors, live.
+    @ivar withdrawn: whether it takes no more visitors, and waits for the last to go.
     """
 
     name: str
@@ -208,6 +209,7 @@ class TunnelStatus:
     failed: int
     received: int
     sent: int
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,13 @@ class ServerStatus:
     openings: int
     sessions: tuple[SessionStatus, ...]
     tunnels: tuple[TunnelStatus, ...]
+
+    @property
+    def open(self) -> int:
+        """
+        How many tunnels are open: those that are withdrawn are not.
+        """
+        return sum(not tunnel.withdrawn for tunnel in self.tunnels)
 
 
 class IStatusSource(Interface):

@@ -69,6 +69,15 @@ class StatusTests(AskingCase):
             (2, 6, 3072, 10_737_418_240),
         )
 
+    def test_withdrawn(self) -> None:
+        """
+        Tunnels that are withdrawn are not open; their visitors count all the same.
+        """
+        withdrawn = replace(TUNNEL, withdrawn=True)
+        self.source.now = replace(STATUS, tunnels=(TUNNEL, withdrawn))
+        told = self.ask("/api/v1/status").json()
+        self.assertEqual((told["tunnels"], told["streams"]), (1, 6))
+
     def test_troubles(self) -> None:
         """
         What is wrong with a server, and that it is stopping, is told here too.
@@ -121,6 +130,7 @@ class TunnelsTests(AskingCase):
                         "failed": 7,
                         "received": 1536,
                         "sent": 5_368_709_120,
+                        "withdrawn": False,
                     }
                 ]
             },

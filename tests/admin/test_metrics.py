@@ -135,6 +135,17 @@ class MetricsTests(AskingCase):
         self.assertEqual(values["tunnelkit_tunnel_received_bytes_total", WEB], 1540)
         self.assertEqual(values["tunnelkit_tunnels", ""], 2)
 
+    def test_withdrawn(self) -> None:
+        """
+        One that is withdrawn and still has visitors counts in its series, and not
+        among those that are open.
+        """
+        other = replace(TUNNEL, withdrawn=True, received=4)
+        self.source.now = replace(STATUS, tunnels=(TUNNEL, other))
+        values = self.values()
+        self.assertEqual(values["tunnelkit_tunnel_received_bytes_total", WEB], 1540)
+        self.assertEqual(values["tunnelkit_tunnels", ""], 1)
+
     def test_noSessions(self) -> None:
         """
         A client that comes back again and again makes no series again and again.

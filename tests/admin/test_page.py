@@ -109,6 +109,18 @@ class PageTests(PageCase):
         ):
             self.assertIn(shown, words)
 
+    def test_withdrawn(self) -> None:
+        """
+        Of a tunnel that is withdrawn and still has visitors both can be read; among
+        those that are open it is not counted.
+        """
+        withdrawn = replace(TUNNEL, withdrawn=True)
+        self.source.now = replace(STATUS, tunnels=(TUNNEL, withdrawn))
+        words = self.page().words
+        self.assertEqual((words.count("tcp"), words.count("tcp, withdrawn")), (1, 1))
+        self.assertEqual(words[words.index("Tunnels") + 1], "1")
+        self.assertEqual(words[words.index("Streams") + 1], "6")
+
     def test_session(self) -> None:
         """
         A client, where it comes from, since when and how far away it is can be read.

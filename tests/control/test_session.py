@@ -124,6 +124,20 @@ class EndTests(SessionCase):
         self.assertTrue(self.session.over)
         self.assertEqual(self.session.tunnels, {})
 
+    def test_withdrawn(self) -> None:
+        """
+        So do tunnels that were withdrawn and still have visitors.
+        """
+        tunnel, gone = FakeTunnel(), FakeTunnel()
+        self.session.tunnels |= {"web": tunnel, "ssh": gone}
+        self.session.withdraw("web")
+        self.session.withdraw("ssh")
+        self.session.left(gone)
+        self.session.end("", "lost")
+        self.assertEqual(tunnel.said, ["withdraw", "withdraw", "cut: lost"])
+        self.assertEqual(gone.said, ["withdraw"])
+        self.assertEqual(self.session.leaving, {})
+
     def test_once(self) -> None:
         """
         Who ends it a second time changes nothing.

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.fakes import FakeChannel, FakeRelay, TimedCase, session
+from tests.fakes import FakeChannel, FakeEnd, FakeRelay, TimedCase, session
 from tests.logs import Log
 from tunnelkit.control.leases import Leases
 from tunnelkit.control.session import TUNNELS, Refusal, Session
@@ -237,6 +237,24 @@ class OpenTests(PublishedCase):
             [(s.client, s.name) for s in self.published.status(self.sessions)],
             [("laptop", "web"), ("laptop", "ssh"), ("desk", "web")],
         )
+
+    def test_statusWithdrawn(self) -> None:
+        """
+        A tunnel that was withdrawn is among them for as long as it has visitors, also
+        where another one has its name meanwhile.
+        """
+        one, _ = self.logIn()
+        self.opened(one)
+        self.relay.ports[9000].arrived(FakeEnd())
+        one.withdraw("web")
+        self.opened(one)
+        self.assertEqual(
+            [(s.withdrawn, s.streams) for s in self.published.status(self.sessions)],
+            [(False, 0), (True, 1)],
+        )
+        self.clock.advance(10)
+        (left,) = self.published.status(self.sessions)
+        self.assertEqual((left.withdrawn, left.streams), (False, 0))
 
 
 class EndingTests(PublishedCase):

@@ -289,6 +289,63 @@ class EndingTests(PublicCase):
         self.tunnel.withdraw()
         self.assertEqual(len(self.withdrawals), 1)
 
+    def test_withdrawnIsShown(self) -> None:
+        """
+        A tunnel that was withdrawn is to be seen, with its bytes, until its last
+        visitor has gone, also where that one only waits.
+        """
+        join, _ = self.serve(), self.visit()
+        self.assertFalse(self.tunnel.status().withdrawn)
+        self.assertTrue(self.session.withdraw("web"))
+        self.assertFalse(self.session.withdraw("web"))
+        self.assertEqual([*self.session.leaving], [self.tunnel])
+        self.assertTrue(self.tunnel.status().withdrawn)
+        join.end()
+        self.assertEqual([*self.session.leaving], [self.tunnel])
+        self.clock.advance(10)
+        self.assertEqual(self.tunnel.streams, 0)
+        self.assertEqual([*self.session.leaving], [])
+
+    def test_withdrawnAndEmpty(self) -> None:
+        """
+        One without visitors is gone at once.
+        """
+        self.session.withdraw("web")
+        self.assertEqual([*self.session.leaving], [])
+
+    def test_withdrawnInTrouble(self) -> None:
+        """
+        What was wrong with its visitors is all said when the last one has gone, and
+        nothing is left for the reactor to do.
+        """
+        joins = [self.serve() for _ in range(3)]
+        self.session.withdraw("web")
+        for join in joins:
+            join.end(Outcome(ResetCode.TIMEOUT, "half-open and idle"))
+        self.assertEqual(
+            self.said(),
+            [
+                "visitors of web are reset: half-open and idle",
+                "visitors of web are reset: half-open and idle (2 times more)",
+            ],
+        )
+        self.session.end("", "lost")
+        self.assertQuiet()
+
+    def test_withdrawnAndCut(self) -> None:
+        """
+        The end of the session resets the visitors of withdrawn tunnels, too, and says
+        to them why.
+        """
+        join, waiting = self.serve(), self.visit()
+        self.session.withdraw("web")
+        self.session.end("", "the token was revoked")
+        reason = "the token was revoked"
+        self.assertEqual(join.outcome, Outcome(ResetCode.WITHDRAWN, reason))
+        self.assertTrue(waiting.aborted)
+        self.assertEqual([*self.session.leaving], [])
+        self.assertQuiet()
+
     def test_cut(self) -> None:
         """
         Streams of a session that has ended are reset, and so are those who wait;

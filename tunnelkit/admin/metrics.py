@@ -84,6 +84,7 @@ def _server(status: ServerStatus) -> Iterator[Metric]:
     yield _gauge("troubles", "How many things are wrong.", len(status.troubles))
     yield _gauge("draining", "1 where it is stopping.", float(status.draining))
     yield _gauge("openings", "Connections not logged in yet.", status.openings)
+    yield _gauge("tunnels", "Tunnels that are open.", status.open)
 
 
 def _counts(counts: Iterable[tuple[str, int]]) -> Iterator[Metric]:
@@ -125,7 +126,6 @@ def _tunnels(tunnels: tuple[TunnelStatus, ...], most: int) -> Iterator[Metric]:
         lambda t: (words(t.user), words(t.name), words(t.kind)),
         most,
     )
-    yield _gauge("tunnels", "Tunnels that are open.", len(tunnels))
     yield _gauge(
         "tunnels_unlisted",
         "Tunnels without series of their own, as there are too many.",

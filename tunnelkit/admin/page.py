@@ -66,7 +66,7 @@ def _page(template: Template, status: ServerStatus) -> Markup:
         troubles=_troubles(status.troubles),
         clients=number(len(status.sessions)),
         openings=number(status.openings),
-        tunnelCount=number(len(status.tunnels)),
+        tunnelCount=number(status.open),
         streams=number(sum(tunnel.streams for tunnel in status.tunnels)),
         waiting=number(sum(session.waiting for session in status.sessions)),
         visitors=number(sum(tunnel.visitors for tunnel in status.tunnels)),

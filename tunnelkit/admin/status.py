@@ -28,7 +28,7 @@ def _server(status: ServerStatus) -> dict[str, object]:
         "troubles": status.troubles,
         "openings": status.openings,
         "counts": dict(status.counts),
-        "tunnels": len(tunnels),
+        "tunnels": status.open,
         "streams": sum(tunnel.streams for tunnel in tunnels),
         "received": sum(tunnel.received for tunnel in tunnels),
         "sent": sum(tunnel.sent for tunnel in tunnels),

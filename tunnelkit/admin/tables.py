@@ -91,12 +91,13 @@ def _rows(
 
 
 def _tunnelRow(tunnel: TunnelStatus) -> Markup:
+    state = ", withdrawn" if tunnel.withdrawn else ""
     return filled(
         _TUNNEL,
-        key=words(f"{tunnel.session} {tunnel.name}"),
+        key=words(f"{tunnel.session} {tunnel.name}{state}"),
         address=words(tunnel.address),
         name=words(tunnel.name),
-        kind=words(tunnel.kind),
+        kind=words(f"{tunnel.kind}{state}"),
         client=words(tunnel.client),
         user=words(tunnel.user),
         streams=number(tunnel.streams),

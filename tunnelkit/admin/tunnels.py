@@ -35,4 +35,5 @@ def _tunnel(tunnel: TunnelStatus) -> dict[str, object]:
         "failed": tunnel.failed,
         "received": tunnel.received,
         "sent": tunnel.sent,
+        "withdrawn": tunnel.withdrawn,
     }

@@ -100,7 +100,8 @@ class Published(Protocol):
 
     def withdraw(self) -> None:
         """
-        Take no more visitors; streams under way go on.
+        Take no more visitors; streams under way go on, and the session is told when
+        the last has L{left <Session.left>}.
         """
 
     def cut(self, reason: str) -> None:
@@ -116,6 +117,7 @@ class Session:
     @ivar id: names the session on the wire.
     @ivar key: the secret that its work connections prove to know.
     @ivar tunnels: what it publishes, by name.
+    @ivar leaving: what it has withdrawn and still has visitors.
     @ivar pool: its work connections.
     @ivar over: whether it has ended.
     @ivar streams: how many visitors it serves, or lets wait, now.
@@ -141,6 +143,7 @@ class Session:
         self.id = random(16).hex()
         self.key = random(32)
         self.tunnels: dict[str, Published] = {}
+        self.leaving: dict[Published, None] = {}
         self.opening: dict[str, bool] = {}
         """Names of tunnels that are being opened."""
         self.over = False
@@ -183,6 +186,25 @@ class Session:
                 self._serials = {n for n in self._serials if n > oldest}
         return True
 
+    def withdraw(self, name: str) -> bool:
+        """
+        Withdraw a tunnel.
+
+        @return: whether there was one.
+        """
+        tunnel = self.tunnels.pop(name, None)
+        if tunnel is None:
+            return False
+        self.leaving[tunnel] = None
+        tunnel.withdraw()
+        return True
+
+    def left(self, tunnel: Published) -> None:
+        """
+        The last visitor of a tunnel that was withdrawn has gone.
+        """
+        self.leaving.pop(tunnel, None)
+
     def end(self, code: str, reason: str, retry: bool = True) -> None:
         """
         End the session: withdraw its tunnels, reset its streams, say good-bye.
@@ -191,7 +213,8 @@ class Session:
             return
         self.over = True
         self._ended(self, reason)
-        tunnels, self.tunnels = [*self.tunnels.values()], {}
+        tunnels = [*self.tunnels.values(), *self.leaving]
+        self.tunnels, self.leaving = {}, {}
         for tunnel in tunnels:
             tunnel.withdraw()
             tunnel.cut(reason)

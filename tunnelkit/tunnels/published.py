@@ -108,12 +108,13 @@ class Published:
 
     def status(self, sessions: list[Session]) -> tuple[TunnelStatus, ...]:
         """
-        Give a picture of all tunnels.
+        Give a picture of all tunnels, those included that were withdrawn and still
+        have visitors.
         """
         return tuple(
             tunnel.status()
             for session in sessions
-            for tunnel in session.tunnels.values()
+            for tunnel in (*session.tunnels.values(), *session.leaving)
         )
 
     def _checked(self, session: Session, request: Open) -> PublicKind:

@@ -89,6 +89,7 @@ class PublicTCP:
         port, self._port = self._port, None
         if port is not None:
             self._withdrawn(self, maybeDeferred(port.stopListening))
+            self._leave()
 
     def cut(self, reason: str) -> None:
         """
@@ -122,6 +123,7 @@ class PublicTCP:
             failed=self._failed,
             received=self._received + sum(join.forth for join in self._joins),
             sent=self._sent + sum(join.back for join in self._joins),
+            withdrawn=self._port is None,
         )
 
     def _arrived(self, visitor: IEnd) -> None:
@@ -161,8 +163,12 @@ class PublicTCP:
         self._joins.discard(join)
         self._received += join.forth
         self._sent += join.back
-        if outcome.code is ResetCode.ENDED:
-            return
+        if outcome.code is not ResetCode.ENDED:
+            self._fail(outcome, visitor)
+        if self._port is None:
+            self._leave()
+
+    def _fail(self, outcome: Outcome, visitor: IEnd) -> None:
         self._failed += 1
         self._log.debug(
             "stream of {visitor} at {name}: {reason}",
@@ -180,6 +186,17 @@ class PublicTCP:
     def _unserved(self, visitor: IEnd, reason: str) -> None:
         self.session.streams -= 1
         self._turnedAway(visitor, reason)
+        if self._port is None:
+            self._leave()
+
+    def _leave(self) -> None:
+        """
+        Where the last visitor of a tunnel that was withdrawn has gone nothing more
+        will happen to it.
+        """
+        if not self.streams:
+            self._bursts.stop()
+            self.session.left(self)
 
     def _turnedAway(self, visitor: IEnd, reason: str) -> None:
         self._failed += 1

@@ -24,6 +24,7 @@ from tests.dialects.native.case import (
     NativeCase,
     Script,
 )
+from tests.network import Plain
 from tests.wire.issued import chainPEM, issued, keyPEM
 from tunnelkit.control.login import ClientLogin
 from tunnelkit.control.session import TUNNELS
@@ -509,6 +510,22 @@ class TunnelTests(NativeCase):
         self.assertNotIn(9000, self.network.accepting)
         self.client.tell(replace(WEB, id=3))
         self.assertEqual(len(self.client.all(Opened)), 2)
+
+    def test_closeWithVisitors(self) -> None:
+        """
+        One that is closed while visitors are with it, or wait, is kept until they
+        have gone.
+        """
+        self.client.tell(WEB)
+        visitor = Plain()
+        self.network.connect(9000, visitor)
+        self.network.settle()
+        self.client.tell(Close(2, "web"))
+        (tunnel,) = self.house.published.status([self.session()])
+        self.assertEqual((tunnel.withdrawn, tunnel.streams), (True, 1))
+        self.network.elapse(10)
+        self.assertEqual(visitor.ended, "reset")
+        self.assertEqual(self.house.published.status([self.session()]), ())
 
     def test_closeNone(self) -> None:
         """

@@ -300,16 +300,12 @@ class ControlChannel(Holder):
 
     def _closeReceived(self, request: Close) -> None:
         assert self._session is not None, "not logged in"
-        tunnel = self._session.tunnels.pop(request.tunnel, None)
         if request.tunnel in self._session.opening:
             # It overtakes the opening, which then comes to nothing.
             self._session.opening[request.tunnel] = False
-            self.send(Closed(request.tunnel, id=request.id))
-            return
-        if tunnel is None:
+        elif not self._session.withdraw(request.tunnel):
             self.send(Refused(codes.NAME, "there is no such tunnel", id=request.id))
             return
-        tunnel.withdraw()
         self.send(Closed(request.tunnel, id=request.id))
 
     def _vouchedReceived(self, message: Vouched) -> None:
