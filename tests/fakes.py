@@ -352,6 +352,7 @@ def session(
     clock: IReactorTime,
     ended: Callable[[Session, str], None] = lambda session, reason: None,
     allowed: Callable[[str], bool] = lambda user: True,
+    room: Callable[[str], bool] = lambda user: True,
     **who: Any,
 ) -> tuple[Session, FakeChannel]:
     """
@@ -361,7 +362,9 @@ def session(
     """
     channel = FakeChannel()
     identity = replace(IDENTITY, **who)
-    return Session(identity, channel, clock, 1000.0, random, allowed, ended), channel
+    return Session(
+        identity, channel, clock, 1000.0, random, allowed, ended, room
+    ), channel
 
 
 @cache

@@ -500,6 +500,23 @@ class ServingTests(WholeCase):
         self.successResultOf(drained)
         self.assertEqual(self.server.status().tunnels, ())
 
+    def test_leftOut(self) -> None:
+        """
+        A client that comes again and again does not fill the log, and how often it
+        came is said at the latest when the server stops.
+        """
+        client = self.publish()
+        (session,) = self.server._sessions
+        while session.mention():
+            pass
+        self.log.clear()
+        self.stop(client)
+        self.assertEqual(self.log.lines("info"), [])
+        self.stop(self.server)
+        self.assertEqual(
+            self.log.lines("info"), ["2 more lines about user default are left out"]
+        )
+
     def test_guests(self) -> None:
         """
         They also see who has not logged in yet.

@@ -166,6 +166,7 @@ class Server(Service):
         self._sessions = Sessions(
             self._reactor, self._now, self._random, self._users.allowed
         )
+        self._closings.append(self._sessions.stop)
         self._leases = Leases(
             SQLiteStore(folder.leasesFile, self._apart),
             settings.allowed,

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.fakes import IDENTITY, FakeChannel, FakeWork, TimedCase, random
 from tests.logs import Log
+from tunnelkit.control.chatter import LINES
 from tunnelkit.control.session import Refusal, Session
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.wire import codes
@@ -26,6 +27,7 @@ class SessionsTests(TimedCase):
         super().setUp()
         self.log = Log(self)
         self.sessions = Sessions(self.clock, lambda: 1000.0, random, bool, most=3)
+        self.addCleanup(self.sessions.stop)
 
     def admit(self, **who: Any) -> tuple[Session, FakeChannel]:
         """
@@ -145,6 +147,35 @@ class SessionsTests(TimedCase):
         self.sessions.sweep()
         self.assertEqual(sum(work.closed for work in works), 2)
         session.end("", "")
+
+    def test_flood(self) -> None:
+        """
+        Who logs in again and again is to be read of a thousand times, and then in
+        sums; others are to be read of all the same, and what went on before too.
+        """
+        for _ in range(2000):
+            self.admit()
+        lines = self.log.lines("info", "warn")
+        self.assertEqual(len(lines), LINES)
+        self.assertEqual(sum("logged in from" in line for line in lines), LINES // 2)
+        self.admit(user="bob")
+        self.assertIn("laptop of bob logged in", self.log.lines("info")[-1])
+        self.clock.advance(10)
+        self.assertEqual(
+            self.log.lines("info")[-1],
+            "2999 more lines about user ann are left out",
+        )
+
+    def test_stop(self) -> None:
+        """
+        At the end of the server what was left out is told, and nothing is left for
+        the reactor to do.
+        """
+        for _ in range(LINES):
+            self.admit()
+        self.sessions.stop()
+        self.assertIn("999 more lines about user ann", self.log.lines("info")[-1])
+        self.assertQuiet()
 
     def test_log(self) -> None:
         """

@@ -112,6 +112,19 @@ class OpenTests(PublishedCase):
             self.log.lines("info"), ["tcp://vps.example.org:9000 is laptop's web"]
         )
 
+    def test_flood(self) -> None:
+        """
+        A client that opens and closes without end does not fill the log, where there
+        is no more room for lines about its user.
+        """
+        room = [True, False]
+        one, _ = self.logIn(room=lambda user: room.pop(0))
+        for _ in range(2):
+            self.opened(one)
+            one.withdraw("web")
+        self.assertEqual(len(self.log.lines("info")), 1)
+        self.assertEqual(room, [])
+
     def test_hostname(self) -> None:
         """
         A server that has a name of its own prints that.
@@ -476,6 +489,17 @@ class ContestTests(PublishedCase):
             self.assertNoResult(opening)
             self.clock.advance(0.01)
             self.holder, self.tunnel = other, self.successResultOf(opening)
+
+    def test_flood(self) -> None:
+        """
+        Two clients of a user that take over from each other without end do not fill
+        the log either.
+        """
+        other, _ = self.logIn(instance="i2", room=lambda user: False)
+        opening = self.open(other)
+        self.clock.advance(0.4)
+        self.successResultOf(opening)
+        self.assertEqual(self.log.lines("warn"), [])
 
     def test_goesMeanwhile(self) -> None:
         """

@@ -44,8 +44,11 @@ class PublicCase(TimedCase):
         self.log = Log(self)
         self.relay = FakeRelay()
         self.allowed = {"ann"}
+        self.room = True
         self.session, self.channel = session(
-            self.clock, allowed=lambda user: user in self.allowed
+            self.clock,
+            allowed=lambda user: user in self.allowed,
+            room=lambda user: self.room,
         )
         self.withdrawals: list[tuple[PublicTCP, Deferred[object]]] = []
         self.tunnel = PublicTCP(
@@ -255,6 +258,14 @@ class EndingTests(PublicCase):
             self.serve().end(Outcome(ResetCode.REFUSED, reason))
         self.assertEqual(self.said(), [f"visitors of web are reset: {reason}"])
         self.assertEqual(self.tunnel.status().failed, 50)
+
+    def test_flood(self) -> None:
+        """
+        A client that resets its visitors for ever new reasons does not fill the log.
+        """
+        self.room = False
+        self.serve().end(Outcome(ResetCode.REFUSED, "a reason"))
+        self.assertEqual(self.said(), [])
 
     def test_reset(self) -> None:
         """

@@ -132,11 +132,13 @@ class Session:
         random: Callable[[int], bytes],
         allowed: Callable[[str], bool],
         ended: Callable[[Session, str], None],
+        room: Callable[[str], bool] = lambda user: True,
     ) -> None:
         """
         @param allowed: says whether a user may do anything at this moment.
         @param since: the time of the login, seconds since 1970.
         @param ended: told once that the session has ended, and why.
+        @param room: takes room for a line of the log about a user, if there is some.
         """
         self.identity = identity
         self.channel = channel
@@ -157,6 +159,7 @@ class Session:
         self._highest = 0
         self._allowed = allowed
         self._ended = ended
+        self._room = room
 
     @property
     def allowed(self) -> bool:
@@ -171,6 +174,14 @@ class Session:
         The session's id as people may see it.
         """
         return self.id[:_SHOWN]
+
+    def mention(self) -> bool:
+        """
+        Take room for one line of the log about this client.
+
+        @return: whether there is some; if not, leave the line out: it is counted.
+        """
+        return self._room(self.identity.user)
 
     def takes(self, serial: int) -> bool:
         """

@@ -11,6 +11,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tunnelkit.control.chatter import Chatter
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Channel, Identity, Refusal, Session
 from tunnelkit.wire.codes import DISPLACED, DRAINING, FULL, REVOKED
@@ -45,6 +46,7 @@ class Sessions:
         self._allowed = allowed
         self._most = most
         self._closed = False
+        self._chatter = Chatter(self._sum, clock)
         self._byId: dict[str, Session] = {}
         self._byInstance: dict[tuple[str, str], Session] = {}
 
@@ -83,16 +85,18 @@ class Sessions:
             self._random,
             self._allowed,
             self._ended,
+            self._chatter.room,
         )
         self._byId[session.id] = session
         self._byInstance[key] = session
-        self._log.info(
-            "{client} of {user} logged in from {peer}, session {session}",
-            client=legible(identity.client),
-            user=identity.user,
-            peer=identity.peer,
-            session=session.shown,
-        )
+        if session.mention():
+            self._log.info(
+                "{client} of {user} logged in from {peer}, session {session}",
+                client=legible(identity.client),
+                user=identity.user,
+                peer=identity.peer,
+                session=session.shown,
+            )
         return session
 
     def close(self) -> None:
@@ -100,6 +104,12 @@ class Sessions:
         Admit nobody any more.
         """
         self._closed = True
+
+    def stop(self) -> None:
+        """
+        Say what was left out of the log; called when all sessions have ended.
+        """
+        self._chatter.stop()
 
     def revoke(self, user: str) -> None:
         """
@@ -119,8 +129,14 @@ class Sessions:
     def _ended(self, session: Session, reason: str) -> None:
         del self._byId[session.id]
         del self._byInstance[session.identity.user, session.identity.instance]
+        if session.mention():
+            self._log.info(
+                "session {session} has ended: {reason}",
+                session=session.shown,
+                reason=legible(reason),
+            )
+
+    def _sum(self, user: str, count: int) -> None:
         self._log.info(
-            "session {session} has ended: {reason}",
-            session=session.shown,
-            reason=legible(reason),
+            "{count} more lines about user {user} are left out", user=user, count=count
         )

@@ -98,12 +98,13 @@ class Published:
             tunnel.withdraw()
             raise Refusal(WITHDRAWN, "it was closed before it was open")
         session.tunnels[request.tunnel] = tunnel
-        self._log.info(
-            "{address} is {client}'s {tunnel}",
-            address=tunnel.address,
-            client=legible(session.identity.client),
-            tunnel=request.tunnel,
-        )
+        if session.mention():
+            self._log.info(
+                "{address} is {client}'s {tunnel}",
+                address=tunnel.address,
+                client=legible(session.identity.client),
+                tunnel=request.tunnel,
+            )
         return tunnel
 
     def status(self, sessions: list[Session]) -> tuple[TunnelStatus, ...]:
@@ -227,11 +228,12 @@ class Published:
                 holder.contenders.add(asker)
             raise _live(contested.lease, holder)
         client = legible(session.identity.client)
-        self._log.warn(
-            "session {session} does not answer: {client} takes over",
-            session=holder.shown,
-            client=client,
-        )
+        if session.mention():
+            self._log.warn(
+                "session {session} does not answer: {client} takes over",
+                session=holder.shown,
+                client=client,
+            )
         holder.end(DISPLACED, f"{client} has taken over its tunnels")
 
     def _address(self, session: Session, kind: str, port: int) -> str:

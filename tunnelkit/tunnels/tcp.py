@@ -209,8 +209,9 @@ class PublicTCP:
             self._bursts.note(reason)
 
     def _say(self, sentence: str) -> None:
-        self._log.info(
-            "visitors of {name} are reset: {sentence}",
-            name=self.name,
-            sentence=sentence,
-        )
+        if self.session.mention():
+            self._log.info(
+                "visitors of {name} are reset: {sentence}",
+                name=self.name,
+                sentence=sentence,
+            )
