@@ -229,7 +229,7 @@ class RefusalTests(OptionsCase):
             self.refusal(*NEEDED, "--tunnel", "tcp:127.0.0.1:8000:port=9000"),
         )
         self.assertIn(
-            "two tunnels ask for the public port 9000",
+            "two tunnels ask for the public port 9000: give one of them another with",
             self.refusal(
                 *("--server", "vps"),
                 *("--tunnel", "tcp:1:port=9000", "--tunnel", "tcp:2:port=9000"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from tunnelkit.commands import client, server
 from tunnelkit.commands.config import (
     Reading,
     number,
@@ -134,6 +135,18 @@ class ReadConfigTests(SynchronousTestCase):
         words = self.refusal("[zzz]\nx = 1")
         self.assertIn("'zzz' is not known: it may have admin, grace, insecure", words)
 
+    def test_noNonsense(self) -> None:
+        """
+        What is an option of the command line alone is not taken for a slip.
+        """
+        for options in (server.Options, client.Options):
+            for key in ("config", "version", "help"):
+                path = self.write(f"{key} = 1")
+                error = self.assertRaises(
+                    UsageError, readConfig, path, options.fileKeys
+                )
+                self.assertIn(f"{key!r} is not known: it may have ", str(error))
+
     def test_wrongTypes(self) -> None:
         """
         What a key cannot take is refused by the key's name, with what it takes.
@@ -164,6 +177,13 @@ class ReadConfigTests(SynchronousTestCase):
         secret = "tk1_default_verysecret"
         for line in (f'token = ["{secret}"]', f'insecure = "{secret}"'):
             self.assertNotIn("verysecret", self.refusal(line))
+
+    def test_nested(self) -> None:
+        """
+        A file of nothing but brackets is refused in a sentence, too.
+        """
+        for content in ("port = " + "[" * 9999, "x = " + "{x = " * 9999):
+            self.assertIn("brackets within brackets", self.refusal(content))
 
     def test_notTOML(self) -> None:
         """

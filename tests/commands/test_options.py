@@ -338,6 +338,17 @@ class ValueTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, seconds, wrong)
             self.assertIn(f"{wrong!r} is not a number of seconds", str(error))
 
+    def test_manySeconds(self) -> None:
+        """
+        A time is a week at most: a client would not understand a server that stops in
+        a million years.
+        """
+        self.assertEqual(seconds("604800"), 604800.0)
+        for wrong in ("604801", "1e19", "1e300"):
+            error = self.assertRaises(ValueError, seconds, wrong)
+            words = f"{wrong!r} is more than a week: give at most 604800 seconds"
+            self.assertEqual(str(error), words)
+
 
 class CommandTests(OptionsCase):
     """

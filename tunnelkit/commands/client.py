@@ -249,7 +249,10 @@ def _checkTunnels(tunnels: Iterable[TunnelSpec]) -> None:
             " with :name=NAME"
         )
     for port in _twice(tunnel.port for tunnel in tunnels if tunnel.port):
-        raise UsageError(f"--tunnel: two tunnels ask for the public port {port}")
+        raise UsageError(
+            f"--tunnel: two tunnels ask for the public port {port}: give one of them"
+            " another with :port=PUBLIC, or none, and the server picks one"
+        )
 
 
 def _twice(values: Iterable[object]) -> list[object]:

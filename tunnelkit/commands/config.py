@@ -100,6 +100,11 @@ def readConfig(path: Path, keys: Mapping[str, Reading]) -> dict[str, Value]:
         raise UsageError(
             f"--config: {path} is not UTF-8, which TOML is: see line {line}"
         ) from e
+    except RecursionError as e:
+        raise UsageError(
+            f"--config: {path} has brackets within brackets, more than can be read:"
+            " write each key on a line of its own"
+        ) from e
     except ValueError as e:
         raise UsageError(f"--config: {path}: {e}") from e
 
@@ -114,8 +119,9 @@ def _read(key: str, value: Any, keys: Mapping[str, Reading]) -> Value:
         raise ValueError(f"the key {key!r} takes {e}, not {_shown(value)}") from None
 
 
-_ENOUGH: Final = 0.5
-"""How alike two words must be for one to be a slip for the other."""
+_ENOUGH: Final = 0.65
+"""How alike two words must be for one to be a slip for the other: C{host} is one for
+C{hostname}, and C{version} none for C{verify}."""
 
 
 def _hint(key: str, keys: Mapping[str, Reading]) -> str:

@@ -43,6 +43,10 @@ GRACE_OPTION: Final = [
 LEVELS: Final = tuple(level.name for level in LogLevel.iterconstants())
 """The names of log levels, the least important first."""
 
+LONGEST: Final = 7 * 24 * 3600
+"""The longest time that an option takes, in seconds: a week.  What is longer by far
+would not even fit into a message."""
+
 _LONGEST_TOKEN: Final = 4096
 
 
@@ -277,7 +281,7 @@ def seconds(text: str) -> float:
     """
     Read a time in seconds.
 
-    @raise ValueError: it is none.
+    @raise ValueError: it is none, or longer than L{LONGEST}.
     """
     try:
         value = float(text)
@@ -285,6 +289,10 @@ def seconds(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise ValueError(f"{text!r} is not a number of seconds, such as {GRACE:g}")
+    if value > LONGEST:
+        raise ValueError(
+            f"{text!r} is more than a week: give at most {LONGEST} seconds"
+        )
     return value
 
 
