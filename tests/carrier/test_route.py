@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.error import (
@@ -272,15 +273,46 @@ class DemandTests(RouteCase):
         self.assertIn("as --verify and tls: descriptions demand", str(error))
         self.assertGone()
 
+    def test_otherName(self) -> None:
+        """
+        A certificate for another name is told from one that nobody vouches for: with
+        the name that was dialled, and what to dial in its place.
+        """
+        for tls, plain, name in (
+            (ClientTLS("vps.example.org", True), False, "vps.example.org"),
+            # With --insecure, and a description that does TLS by itself.
+            (None, True, SERVER),
+        ):
+            endpoint = Failing(VerificationError(errors=[]))
+            error = self.unreached(self.route(tls, endpoint, plain=plain))
+            self.assertTrue(error.lasting)
+            self.assertEqual(
+                str(error),
+                f"the certificate of localhost:8910 is not for the name {name}, as"
+                " --verify and tls: descriptions demand: give --server a name that"
+                " stands in the certificate, or the server a certificate for"
+                f" {name}",
+            )
+
     def test_oldTLS(self) -> None:
         """
-        A server that knows no TLS 1.3 is told from one that does.
+        A server that knows no TLS 1.3 ends the client, and the words say what to do.
         """
         self.serve(OldTLS(PAIR))
         error = self.unreached(self.route())
-        self.assertIn("TLS with localhost:8910 failed: ", str(error))
-        self.assertIn("protocol version", str(error))
+        self.assertTrue(error.lasting)
+        self.assertIn("localhost:8910 speaks another version of TLS", str(error))
+        self.assertIn("protocol version), not TLSv1.3: have that switched", str(error))
         self.assertGone()
+
+    def test_oldTLSInOtherWords(self) -> None:
+        """
+        So does one that answers a handshake of TLS 1.3 with one of TLS 1.2.
+        """
+        old = SSL.Error([("SSL routines", "", "unsupported protocol")])
+        error = self.unreached(self.route(endpoint=Failing(old)))
+        self.assertTrue(error.lasting)
+        self.assertIn("(unsupported protocol), not TLSv1.3", str(error))
 
     def test_oldTLSOfAnEndpoint(self) -> None:
         """
@@ -293,7 +325,11 @@ class DemandTests(RouteCase):
         )
         error = self.unreached(self.route(endpoint=inside))
         self.assertTrue(error.lasting)
-        self.assertEqual(str(error), "localhost:8910 speaks TLSv1.2, not TLSv1.3")
+        self.assertEqual(
+            str(error),
+            "localhost:8910 speaks TLSv1.2, not TLSv1.3: have that switched on there,"
+            " or in what stands before it, or check host and port of --server",
+        )
         self.assertGone()
 
     def test_expired(self) -> None:
@@ -394,8 +430,13 @@ class UnreachedTests(RouteCase):
             "localhost:8910 cannot be reached: Connection was refused",
             str(self.unreached(self.route())),
         )
+        advice = "; check host and port of --server, and that the server runs"
+        self.assertTrue(str(self.unreached(self.route())).endswith(advice))
         for why, words in (
-            (DNSLookupError("x"), "the name of localhost:8910 is not known"),
+            (
+                DNSLookupError("x"),
+                "the name of localhost:8910 is not known: check the host of --server",
+            ),
             (ConnectError(string="no route"), "localhost:8910 cannot be reached: "),
             (OSError("odd"), "no connection to localhost:8910: odd"),
             (SSL.Error(), "TLS with localhost:8910 failed: no reason given"),

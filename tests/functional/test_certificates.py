@@ -198,7 +198,7 @@ class DemandTests(CertificateCase):
         good = self.demanding(server, trusting=False)
         await self.served(good)
         self.assertRegex(
-            await bad.gaveUp(), rf"certificate of {HOST}:\d+ is not for that name"
+            await bad.gaveUp(), rf"certificate of {HOST}:\d+ is not for the name"
         )
 
     async def test_fingerprint(self) -> None:

@@ -39,6 +39,8 @@ PATIENCE: Final = 10.0
 
 _TLS_RECORDS: Final = (0x15, 0x16)
 """What a TLS server's first byte can be: an alert or a handshake."""
+_TOO_OLD: Final = ("protocol version", "unsupported protocol")
+"""What OpenSSL says, among other words, where two sides have no version in common."""
 
 
 class Unreached(Exception):
@@ -121,7 +123,7 @@ class Route:
         Say what is wrong with what a handshake showed.
         """
         if shown.version != TLS13:
-            return Unreached(f"{self.server} speaks {shown.version}, not {TLS13}", True)
+            return self._tooOld(shown.version)
         digest = hashlib.sha256(shown.certificate).digest()
         if self._fingerprint and not hmac.compare_digest(digest, self._fingerprint):
             return Unreached(
@@ -147,9 +149,11 @@ class Route:
                 True,
             )
         if failure.check(VerificationError):
+            host = self._tls.host if self._tls is not None else server
             return Unreached(
-                f"the certificate of {server} is not for that name, and --verify "
-                "demands one that is",
+                f"the certificate of {server} is not for the name {host}, as --verify "
+                "and tls: descriptions demand: give --server a name that stands in the "
+                f"certificate, or the server a certificate for {host}",
                 True,
             )
         if isinstance(failure.value, SSL.Error):
@@ -157,11 +161,17 @@ class Route:
         if failure.check(ConnectionDone, ConnectionLost):
             return Unreached(f"{server} closed the connection in place of speaking TLS")
         if failure.check(DNSLookupError):
-            return Unreached(f"the name of {server} is not known")
+            return Unreached(
+                f"the name of {server} is not known: check the host of --server, and "
+                "the DNS of this machine"
+            )
         if failure.check(ConnectTimeout):
             return Unreached(f"{server} did not answer in {PATIENCE:.0f} seconds")
         if failure.check(ConnectError):
-            return Unreached(f"{server} cannot be reached: {text}")
+            return Unreached(
+                f"{server} cannot be reached: {text.rstrip('.')}; check host and port "
+                "of --server, and that the server runs"
+            )
         return Unreached(f"no connection to {server}: {text}")
 
     def _broken(self, error: SSL.Error) -> Unreached:
@@ -180,7 +190,16 @@ class Route:
                 "or, where nothing in front of it ends its TLS, trust the token alone",
                 True,
             )
+        if any(known in words for known in _TOO_OLD):
+            return self._tooOld(f"another version of TLS ({words})")
         return Unreached(f"TLS with {self.server} failed: {words or 'no reason given'}")
+
+    def _tooOld(self, version: str) -> Unreached:
+        return Unreached(
+            f"{self.server} speaks {version}, not {TLS13}: have that switched on "
+            "there, or in what stands before it, or check host and port of --server",
+            True,
+        )
 
 
 def _tookTooLong(result: Reached | Failure, seconds: float) -> Reached:
