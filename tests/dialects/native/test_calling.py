@@ -291,12 +291,42 @@ class LoginTests(CallingCase):
 
     def test_version(self) -> None:
         """
-        A server that answers in another version is no server for us.
+        A server that answers in another version is no server for us, and the words
+        say what to install.
         """
         self.tell(ServerHello(2, "endpoint", "test/2"))
         parting = self.parting()
         self.assertEqual((parting.code, parting.retry), (codes.VERSION, False))
-        self.assertEqual(parting.reason, "vps:8910 answers in version 2")
+        self.assertEqual(
+            parting.reason,
+            "vps:8910 speaks version 2 of the protocol, and this client version 1:"
+            " install a tunnelkit that speaks the same, here or there",
+        )
+
+    def test_refusedForVersion(self) -> None:
+        """
+        One that refuses ours says which it speaks; the client says whose words those
+        are, and what to install.
+        """
+        reason = "this server speaks version 2 of the protocol"
+        self.tell(Refused(codes.VERSION, reason, versions=(2, 3)))
+        self.assertEqual(
+            self.parting(),
+            Parting(
+                codes.VERSION,
+                "vps:8910 speaks version 2, 3 of the protocol, and this client version"
+                " 1: install a tunnelkit that speaks the same, here or there",
+                False,
+            ),
+        )
+
+    def test_refusedForSomeVersion(self) -> None:
+        """
+        One that does not say which it speaks is no riddle either.
+        """
+        self.tell(Refused(codes.VERSION, "no"))
+        start = "vps:8910 speaks another version of the protocol, and this client"
+        self.assertIn(start, self.parting().reason)
 
     def test_noAnswer(self) -> None:
         """

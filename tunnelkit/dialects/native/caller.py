@@ -4,11 +4,11 @@ Caller: who logs in to a server, and who hears what becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tunnelkit.wire.messages import Closed, Drain, Welcome
+from tunnelkit.wire.messages import VERSION, Closed, Drain, Welcome
 from tunnelkit.wire.token import Token
 
 
@@ -46,6 +46,21 @@ class Parting:
     code: str
     reason: str
     retry: bool
+
+
+def otherVersion(server: str, versions: Iterable[int]) -> str:
+    """
+    Say that a server speaks another version of the protocol, and what to do.
+
+    @param server: its address.
+    @param versions: what it speaks, as far as it says so.
+    """
+    told = ", ".join(map(str, versions))
+    return (
+        f"{server} speaks {f'version {told}' if told else 'another version'} of the "
+        f"protocol, and this client version {VERSION}: install a tunnelkit that speaks "
+        "the same, here or there"
+    )
 
 
 class Listener(Protocol):

@@ -18,7 +18,12 @@ from tunnelkit.control.heartbeat import Heartbeat
 from tunnelkit.control.login import ClientLogin, ServerUnproven
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
-from tunnelkit.dialects.native.caller import Caller, Listener, Parting
+from tunnelkit.dialects.native.caller import (
+    Caller,
+    Listener,
+    Parting,
+    otherVersion,
+)
 from tunnelkit.dialects.native.house import PROGRAM
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
 from tunnelkit.relay.raw import Gauge
@@ -214,9 +219,8 @@ class CallingChannel(Holder):
 
     def _helloReceived(self, hello: ServerHello) -> None:
         if hello.version != VERSION:
-            raise Refusal(
-                codes.VERSION, f"{self._server} answers in version {hello.version}"
-            )
+            reason = otherVersion(self._server, (hello.version,))
+            raise Refusal(codes.VERSION, reason)
         caller = self._caller
         binding = self._binding(hello.binding)
         self._bound = binding is not None
@@ -275,7 +279,10 @@ class CallingChannel(Holder):
         if waiting is not None:
             waiting.errback(Refusal(refused.code, refused.reason, refused.retry))
         elif not refused.id:
-            self._part(Parting(refused.code, refused.reason, refused.retry))
+            reason = refused.reason
+            if refused.code == codes.VERSION:
+                reason = otherVersion(self._server, refused.versions)
+            self._part(Parting(refused.code, reason, refused.retry))
 
     def _answerReceived(self, answer: Opened | Closed) -> None:
         waiting, expected = self._requests.get(answer.id, (None, None))
