@@ -5,6 +5,8 @@ Tests for L{tunnelkit.commands.endpoints}.
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.internet.endpoints import (
@@ -129,6 +131,9 @@ class ListeningTests(SynchronousTestCase):
             ("haproxy:tcp:70000", "70000 is not a port, the highest is 65535"),
             ("tcp:http", "'http' is not a number"),
             ("tcp:", "'' is not a number"),
+            ("unix:", "'unix:' names no socket: write unix:PATH"),
+            ("unix:address=", "'unix:address=' names no socket: write unix:PATH"),
+            ("unix:mode=600", "'unix:mode=600' names no socket: write unix:PATH"),
             ("tcp:8910:backlog=many", "'many' is not a number"),
             ("tcp:8910:intrface=::1", "a part is missing, or one too many"),
             ("tcp:8910:interfac=x", "one has an unknown name"),
@@ -140,6 +145,18 @@ class ListeningTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, listening, text, True)
             self.assertIn(words, str(error))
+
+    def test_light(self) -> None:
+        """
+        A server on a port number does not load what only descriptions need.
+        """
+        program = (
+            "import sys; from tunnelkit.commands.server import Options;"
+            "options = Options({'STATE_DIRECTORY': '/x'});"
+            "options.parseOptions(['--port', '9000']);"
+            "sys.exit('twisted.internet.testing' in sys.modules)"
+        )
+        self.assertEqual(subprocess.run([sys.executable, "-c", program]).returncode, 0)
 
 
 class PortsOfTests(SynchronousTestCase):
@@ -195,6 +212,7 @@ class ServerAddressTests(SynchronousTestCase):
             ("[2001:db8::1]", HostPort("2001:db8::1", 8910)),
             ("[2001:db8::1]:443", HostPort("2001:db8::1", 443)),
             ("unix", HostPort("unix", 8910)),
+            ("fe80::1", HostPort("fe80::1", 8910)),
         ):
             self.assertEqual(serverAddress(text), address)
 
@@ -207,6 +225,7 @@ class ServerAddressTests(SynchronousTestCase):
             "tcp:host=vps.example.org:port=8910",
             "tls:vps.example.org:443",
             "unix:/run/tunnelkit.sock",
+            "unix:8910",
         ):
             self.assertEqual(serverAddress(text), text)
 
@@ -226,6 +245,12 @@ class ServerAddressTests(SynchronousTestCase):
             ("tls:vps", "a part is missing"),
             ("tcp:vps:http", "'http' is not a number"),
             ("tls:vps:443:trustRoots=nowhere", "tls:vps:443:trustRoots=nowhere"),
+            ("unix:", "'unix:' names no socket: write unix:PATH"),
+            ("unix:path=", "'unix:path=' names no socket: write unix:PATH"),
+            ("tpc:x:1", "there is no endpoint type 'tpc': write HOST[:PORT], or a"),
+            ("http://x:1", "there is no endpoint type 'http': write HOST[:PORT], or"),
+            ("https://vps/", "there is no endpoint type 'https': write HOST[:PORT]"),
+            ("abc:1:2", "'abc:1:2' has several colons: write an IPv6 address in"),
         ):
             error = self.assertRaises(ValueError, serverAddress, text)
             self.assertIn(words, str(error))

@@ -9,16 +9,16 @@ is wrong is a sentence.
 
 from __future__ import annotations
 
-import socket
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IStreamClientEndpointStringParserWithReactor
-from twisted.internet.testing import MemoryReactor
 from twisted.plugin import getPlugins
 
+from tunnelkit.relay.portable import everywhere
 from tunnelkit.tunnels.spec import splitDescription
 from tunnelkit.wire.address import HIGHEST, HostPort, parseHostPort, parsePort
 
@@ -39,17 +39,17 @@ _CLIENT_PORT_PLACES: Final = {"tcp": 1, "ssl": 1, "tls": 1}
 _CLIENT_PREFIXES: Final = ("tcp", "ssl", "unix")
 """What Twisted knows by itself; all others are plugins."""
 
+_TYPE: Final = re.compile(r"[a-zA-Z]\w*")
+"""What stands before the first colon of a description."""
+_GROUP: Final = re.compile(r"[0-9a-fA-F]{1,4}")
+"""What stands before the first colon of an IPv6 address."""
+
 
 def hasIPv6() -> bool:
     """
     Find out whether this machine can listen on IPv6.
     """
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as found:
-            found.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
+    return everywhere() == "::"
 
 
 def listening(text: str, ipv6: bool, interface: str = "") -> str:
@@ -63,13 +63,14 @@ def listening(text: str, ipv6: bool, interface: str = "") -> str:
     @raise ValueError: it is neither; the text is for the user.
     """
     if text.isdecimal():
-        text = _ofPort(parsePort(text), ipv6, interface)
-    elif ":" not in text:
+        return f"{_ofPort(parsePort(text), ipv6, interface)}:backlog={BACKLOG}"
+    if ":" not in text:
         raise ValueError(
             f"{text!r} is neither a port number nor a description such as"
             " tcp:8910:interface=127.0.0.1 or unix:/run/tunnelkit.sock"
         )
     _checkPort(text, _portOf(text))
+    _checkSocket(text, "address")
     _checkFolder(text)
     _check(text, serverFromString)
     return f"{text}:backlog={BACKLOG}" if _lacksBacklog(text) else text
@@ -92,8 +93,10 @@ def serverAddress(text: str) -> HostPort | str:
     """
     prefix, colon, rest = text.partition(":")
     if not colon or prefix.lower() not in _clientPrefixes():
+        _checkType(prefix, rest)
         return parseHostPort(text, DEFAULT_PORT)
-    if rest.isdecimal():
+    _checkSocket(text, "path")
+    if rest.isdecimal() and prefix.lower() != "unix":
         raise ValueError(
             f"{text!r} names no host: write HOST:{rest}, or {prefix}:HOST:{rest}"
         )
@@ -119,6 +122,9 @@ def _clientPrefixes() -> set[str]:
 
 
 def _check(text: str, parse: Callable[[Any, str], object]) -> None:
+    # Only where there is a description: this import takes 40 ms.
+    from twisted.internet.testing import MemoryReactor
+
     try:
         parse(MemoryReactor(), text)
     except Exception as e:
@@ -140,6 +146,24 @@ def _reason(error: Exception) -> str:
         case ValueError() if "invalid literal" in words:
             return f"{words.rpartition(': ')[2]} is not a number"
     return words
+
+
+def _checkType(prefix: str, rest: str) -> None:
+    # With one colon it is a host with a port, unless it is the address of a page.
+    if _TYPE.fullmatch(prefix) and (
+        rest.startswith("//") or (":" in rest and not _GROUP.fullmatch(prefix))
+    ):
+        raise ValueError(
+            f"there is no endpoint type {prefix!r}: write HOST[:PORT], or a description"
+            " such as tcp:HOST:PORT, tls:HOST:PORT or unix:PATH"
+        )
+
+
+def _checkSocket(text: str, name: str) -> None:
+    # With an empty path Linux makes up a socket that nobody can find.
+    unix = text.partition(":")[0].lower() == "unix"
+    if unix and not _part(text, name, _SOCKET_PLACES):
+        raise ValueError(f"{text!r} names no socket: write unix:PATH")
 
 
 def _checkPort(text: str, port: str) -> None:
