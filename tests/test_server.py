@@ -199,6 +199,18 @@ class StartFailedTests(WholeCase):
         self.network.taken.clear()
         self.assertCanStart()
 
+    def test_asGiven(self) -> None:
+        """
+        Who gave a port number reads that number, and not what was made of it.
+        """
+        self.network.taken[443] = self.network.taken[ADMIN] = errno.EADDRINUSE
+        ours = "tcp:443:backlog=4096"
+        for ports, given, words in (
+            ((ours,), {ours: "443"}, "cannot listen on --port 443: "),
+            ((), {self.settings.admin: "8911"}, "cannot listen on --admin 8911: "),
+        ):
+            self.assertIn(words, self.failed(ports=ports, given=given))
+
     def test_secondPortInUse(self) -> None:
         """
         The first port is closed again where the second cannot be had.

@@ -65,14 +65,13 @@ def firstStart(
     )
 
 
-def whyDeaf(option: str, description: str, error: BaseException | None) -> str:
+def whyDeaf(option: str, given: str, error: BaseException | None) -> str:
     """
     Say why a port cannot be had, and what to do.
 
-    @param description: what was to be listened on; a backlog of ours is not shown.
+    @param given: what was to be listened on, as the operator wrote it.
     """
-    shown = description.removesuffix(":backlog=4096")
-    return f"cannot listen on {option} {shown}: {_reason(error)}"
+    return f"cannot listen on {option} {given}: {_reason(error)}"
 
 
 def _reason(error: BaseException | None) -> str:

@@ -248,7 +248,8 @@ class Server(Service):
             # Twisted's parsers raise what they like.
             failures.append(Failure())
         if failures:
-            raise StartFailed(whyDeaf(option, description, failures[0].value))
+            given = self._settings.given.get(description, description)
+            raise StartFailed(whyDeaf(option, given, failures[0].value))
         (port,) = listening
         self._closings.append(port.stopListening)
         return port

@@ -7,7 +7,8 @@ embeds tunnelkit makes them by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -33,6 +34,7 @@ class ServerSettings:
         folder.
     @ivar admin: where the admin rooms are: a strports description, or None.
     @ivar grace: how long streams may go on when the server stops, in seconds.
+    @ivar given: what the operator wrote, by the description that was made of it.
     """
 
     ports: tuple[str, ...]
@@ -47,6 +49,7 @@ class ServerSettings:
     token: Token | None = None
     admin: str | None = None
     grace: float = 10.0
+    given: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,8 @@ class OptionsCase(SynchronousTestCase):
         found = {
             field.name: getattr(settings, field.name)
             for field in fields(settings)
-            if getattr(settings, field.name) != getattr(DEFAULTS, field.name)
+            if field.compare
+            and getattr(settings, field.name) != getattr(DEFAULTS, field.name)
         }
         self.assertEqual(found, changes, arguments)
 
@@ -108,13 +109,31 @@ class SettingsTests(OptionsCase):
         """
         Who gives the same port twice is told that, and not that somebody has it.
         """
-        for arguments in (
-            ["--port", "8910", "--port", "8910"],
-            ["--port", "tcp:9000:interface=127.0.0.1", "--admin", "9000"],
+        for arguments, given in (
+            (["--port", "8910", "--port", "8910"], "8910"),
+            (
+                ["--port", "tcp:9000:interface=127.0.0.1", "--admin", "9000"],
+                "tcp:9000:interface=127.0.0.1",
+            ),
         ):
             options = Options(environ={}, ipv6=lambda: True)
             error = self.assertRaises(UsageError, options.parseOptions, arguments)
-            self.assertIn("is given twice", str(error))
+            words = f"{given} is given twice, by --port or --admin"
+            self.assertEqual(str(error), words)
+
+    def test_given(self) -> None:
+        """
+        A message about a port shows what the operator wrote, and not what was made
+        of it.
+        """
+        settings = self.settings("--port", "tcp:9000")
+        self.assertEqual(
+            settings.given,
+            {
+                "tcp:9000:backlog=4096": "tcp:9000",
+                "tcp:8911:interface=127.0.0.1:backlog=4096": "8911",
+            },
+        )
 
     def test_socketWithoutFolder(self) -> None:
         """

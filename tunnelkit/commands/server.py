@@ -6,7 +6,8 @@ C{twistd tunnelserver}: options, and the service that they describe.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import ClassVar, Final
@@ -161,6 +162,7 @@ class Options(ConfiguredOptions):
         super().__init__(environ)
         self["port"] = None
         self._ipv6 = ipv6
+        self._wrote: dict[str, str] = {}
 
     def opt_port(self, where: str) -> None:
         """
@@ -178,7 +180,7 @@ class Options(ConfiguredOptions):
         descriptions = self._ports()
         admin = self.one("admin", self._admin, self._admin(str(ADMIN_PORT)))
         listened = descriptions if admin is None else (*descriptions, admin)
-        _checkTwice(listened)
+        self._checkTwice(listened)
         own = portsOf(listened)
         certificate, key = self._certificate()
         self.settings = ServerSettings(
@@ -194,17 +196,27 @@ class Options(ConfiguredOptions):
             token=self.token(ownToken),
             admin=admin,
             grace=self.one("grace", seconds, GRACE),
+            given=self._wrote,
         )
 
     def _ports(self) -> tuple[str, ...]:
-        ipv6 = self._ipv6()
-        found = self.every("port", lambda where: listening(where, ipv6))
-        return found or (listening(str(DEFAULT_PORT), ipv6),)
+        return self.every("port", self._listening) or (
+            self._listening(str(DEFAULT_PORT)),
+        )
 
     def _admin(self, endpoint: str) -> str | None:
-        if endpoint == "off":
-            return None
-        return listening(endpoint, self._ipv6(), _LOOPBACK)
+        return None if endpoint == "off" else self._listening(endpoint, _LOOPBACK)
+
+    def _listening(self, given: str, interface: str = "") -> str:
+        description = listening(given, self._ipv6(), interface)
+        self._wrote.setdefault(description, given)
+        return description
+
+    def _checkTwice(self, descriptions: Iterable[str]) -> None:
+        for description, count in Counter(descriptions).items():
+            if count > 1:
+                given = self._wrote[description]
+                raise UsageError(f"{given} is given twice, by --port or --admin")
 
     def _certificate(self) -> tuple[Path | None, Path | None]:
         certificate, key = self.file("certificate"), self.file("key")
@@ -286,14 +298,6 @@ def ownToken(text: str) -> Token:
             " openssl rand -hex 20 prints"
         )
     return token
-
-
-def _checkTwice(descriptions: tuple[str, ...]) -> None:
-    seen: set[str] = set()
-    for description in descriptions:
-        if description in seen:
-            raise UsageError(f"{description} is given twice, by --port or --admin")
-        seen.add(description)
 
 
 def _portsWithout(own: frozenset[int]) -> PortSet:
