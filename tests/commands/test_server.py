@@ -210,15 +210,20 @@ class SettingsTests(OptionsCase):
 
     def test_ownPorts(self) -> None:
         """
-        Clients do not get the server's own ports, unless the operator says which they
-        get.
+        Clients do not get the server's own ports, not even where the operator gives
+        them a range in which those are.
         """
         settings = self.settings("--port", "2000", "--port", "tcp:3000", "--port=80")
         self.assertEqual(
             settings.allowed, PortSet(((1024, 65535),)).without((2000, 3000, 8911))
         )
         settings = self.settings("--port", "2000", "--ports", "1999-2001")
-        self.assertEqual(settings.allowed, PortSet(((1999, 2001),)))
+        self.assertEqual(settings.allowed, PortSet(((1999, 1999), (2001, 2001))))
+        self.assertEqual(
+            self.refusal("--ports", "8910,8911"),
+            "--ports leaves nothing for clients: without the server's own (8910, 8911)"
+            " no port is left",
+        )
 
     def test_environment(self) -> None:
         """

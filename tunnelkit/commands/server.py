@@ -181,7 +181,6 @@ class Options(ConfiguredOptions):
         admin = self.one("admin", self._admin, self._admin(str(ADMIN_PORT)))
         listened = descriptions if admin is None else (*descriptions, admin)
         self._checkTwice(listened)
-        own = portsOf(listened)
         certificate, key = self._certificate()
         self.settings = ServerSettings(
             ports=descriptions,
@@ -189,7 +188,7 @@ class Options(ConfiguredOptions):
             certificate=certificate,
             key=key,
             bind=self.one("bind", address, ""),
-            allowed=self.one("ports", PortSet.parse, _portsWithout(own)),
+            allowed=self._allowed(portsOf(listened)),
             hostname=self.one("hostname", hostName, ""),
             insecure=self.flag("insecure"),
             behindTLS=self.flag("behind-tls"),
@@ -217,6 +216,16 @@ class Options(ConfiguredOptions):
             if count > 1:
                 given = self._wrote[description]
                 raise UsageError(f"{given} is given twice, by --port or --admin")
+
+    def _allowed(self, own: frozenset[int]) -> PortSet:
+        usual = PortSet(((_LOWEST, HIGHEST),))
+        left = self.one("ports", PortSet.parse, usual).without(own)
+        if not left:
+            raise UsageError(
+                "--ports leaves nothing for clients: without the server's own"
+                f" ({', '.join(map(str, sorted(own)))}) no port is left"
+            )
+        return left
 
     def _certificate(self) -> tuple[Path | None, Path | None]:
         certificate, key = self.file("certificate"), self.file("key")
@@ -298,7 +307,3 @@ def ownToken(text: str) -> Token:
             " openssl rand -hex 20 prints"
         )
     return token
-
-
-def _portsWithout(own: frozenset[int]) -> PortSet:
-    return PortSet(((_LOWEST, HIGHEST),)).without(own)
