@@ -5,6 +5,7 @@ Tests for L{tunnelkit.notice}.
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.error import CannotListenError
@@ -44,6 +45,23 @@ class FactsTests(SynchronousTestCase):
         first, second = facts(settings(), "ab12", "127.0.0.1:8911")
         self.assertIn("sha256:ab12", first)
         self.assertIn("http://127.0.0.1:8911/", second)
+
+    def test_adminSocket(self) -> None:
+        """
+        What no browser reaches is given as a command that does.
+        """
+        for path, shown in (("/run/admin", "/run/admin"), ("/a b", "'/a b'")):
+            _, second = facts(settings(), "ab12", f"unix:{path}")
+            words = f"admin page: curl --unix-socket {shown} http://localhost/ (any"
+            self.assertIn(words, second)
+
+    def test_adminTLS(self) -> None:
+        """
+        Where the admin rooms have TLS, their address says so.
+        """
+        given = replace(settings(), admin="ssl:8911:privateKey=k.pem")
+        _, second = facts(given, "ab12", "192.0.2.1:8911")
+        self.assertIn("admin page: https://192.0.2.1:8911/ (any", second)
 
     def test_noAdmin(self) -> None:
         """

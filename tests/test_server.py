@@ -300,6 +300,20 @@ class StartFailedTests(WholeCase):
         sentence = self.failed(certificate=missing, key=missing)
         self.assertIn(f"there is no certificate file {missing}", sentence)
 
+    def test_givenCertificate(self) -> None:
+        """
+        What is wrong with a certificate is said with the options that gave it, where
+        it was given, and without them where it is the state folder's.
+        """
+        self.serve()
+        self.stop(self.server)
+        own, key = self.state / "certificate.pem", self.state / "key.pem"
+        own.write_bytes(pairOf("other").chain)
+        words = "the key does not belong to the first certificate"
+        self.assertTrue(self.failed().startswith(words))
+        given = self.failed(certificate=own, key=key)
+        self.assertTrue(given.startswith(f"--certificate and --key: {words}"), given)
+
     def test_brokenUsers(self) -> None:
         """
         A file of users that is not TOML.

@@ -8,15 +8,19 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from twisted.internet.error import CannotListenError
 
 from tunnelkit.relay.occupant import inUse, whyNot
 from tunnelkit.settings import ServerSettings
+from tunnelkit.wire.certificate import CertificateError
 
 _OWN_TLS: Final = ("tls:", "ssl:")
 """Descriptions of ports that show a certificate of their own."""
+_SOCKET: Final = "unix:"
+"""What is before the path of a UNIX socket."""
 
 
 def warnings(settings: ServerSettings) -> Iterator[str]:
@@ -41,9 +45,18 @@ def facts(settings: ServerSettings, fingerprint: str, admin: str) -> Iterator[st
         yield f"certificate's fingerprint: sha256:{fingerprint}"
     if admin:
         yield (
-            f"admin page: http://{admin}/ (any user name; the password is in "
+            f"admin page: {_page(settings, admin)} (any user name; the password is in "
             "admin.token, in the state folder)"
         )
+
+
+def _page(settings: ServerSettings, admin: str) -> str:
+    socket = admin.removeprefix(_SOCKET)
+    if socket != admin:
+        # No address in a browser leads to a UNIX socket.
+        return f"curl --unix-socket {quote(socket)} http://localhost/"
+    ownTLS = settings.admin is not None and settings.admin.startswith(_OWN_TLS)
+    return f"{'https' if ownTLS else 'http'}://{admin}/"
 
 
 def firstStart(
@@ -63,6 +76,15 @@ def firstStart(
         f"there: twistd -n tunnelclient --server {host}:{known} "
         f"--token-file {token.name}{verify} --tunnel tcp:8000"
     )
+
+
+def whyNoStart(settings: ServerSettings, error: Exception) -> str:
+    """
+    Say why a server cannot start; where that is about a certificate that it was given,
+    with the options that gave it.
+    """
+    own = isinstance(error, CertificateError) and settings.certificate is not None
+    return f"--certificate and --key: {error}" if own else str(error)
 
 
 def whyDeaf(option: str, given: str, error: BaseException | None) -> str:

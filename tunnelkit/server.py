@@ -35,7 +35,7 @@ from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IRelay, IStatusSource, ServerStatus
-from tunnelkit.notice import facts, firstStart, warnings, whyDeaf
+from tunnelkit.notice import facts, firstStart, warnings, whyDeaf, whyNoStart
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.connection import named
 from tunnelkit.relay.portable import IPortableReactor
@@ -131,7 +131,7 @@ class Server(Service):
             self._openPorts()
         except (StateError, UsersError, CertificateError, OSError) as e:
             self._close()
-            raise StartFailed(str(e)) from e
+            raise StartFailed(whyNoStart(self._settings, e)) from e
         except BaseException:
             self._close()
             raise
