@@ -38,6 +38,7 @@ from tunnelkit.commands.process import (
     withoutFailures,
 )
 from tunnelkit.failures import StartFailed
+from tunnelkit.tunnels import detail
 
 
 class FakeReactor:
@@ -517,6 +518,12 @@ class LimitLogTests(SynchronousTestCase):
     C{--log-level} holds for the whole log, whoever begins it.
     """
 
+    def setUp(self) -> None:
+        """
+        Have what is limited be as it was when the test is over.
+        """
+        self.patch(detail, "shown", True)
+
     def lines(self, level: str) -> list[str]:
         """
         Log on every level, before and after the log begins.
@@ -551,6 +558,14 @@ class LimitLogTests(SynchronousTestCase):
             ("critical", []),
         ):
             self.assertEqual(self.lines(level), [*lines, "critical"])
+
+    def test_streams(self) -> None:
+        """
+        No stream costs the time of a line that the level would hide.
+        """
+        for level in ("info", "debug", "warn"):
+            self.lines(level)
+            self.assertEqual(detail.shown, level == "debug")
 
 
 class RaiseFileLimitTests(LogCase):

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from tests.fakes import FakeEnd, FakeRelay, FakeWork, TimedCase
 from tests.logs import Log
 from tunnelkit.interfaces import Outcome, Undialled
+from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
@@ -32,6 +33,7 @@ class LocalTests(TimedCase):
         Publish a service.
         """
         super().setUp()
+        self.patch(detail, "shown", True)
         self.log = Log(self)
         self.relay = FakeRelay()
         self.local = self.published()
@@ -123,9 +125,28 @@ class LocalTests(TimedCase):
         self.relay.dials[-1][1].callback(FakeEnd())
         self.relay.joins[0].end(Outcome(ResetCode.PEER, "the visitor\n went"))
         self.assertEqual(self.warnings(), [])
+        self.assertIn("the visitor? went", self.log.lines("debug")[-1])
+
+    def test_detail(self) -> None:
+        """
+        Who debugs sees each stream begin and end, well or not, and with how much.
+        """
+        self.start()
+        self.relay.dials[-1][1].callback(FakeEnd())
+        self.relay.joins[0].forth, self.relay.joins[0].back = 85, 201
+        self.relay.joins[0].end()
+        self.start()
+        self.relay.dials[-1][1].errback(Failure(DOWN))
+        begins = "stream 7 of 192.0.2.9:6000 at web begins"
+        ends = "stream 7 of 192.0.2.9:6000 at web ends"
         self.assertEqual(
             self.log.lines("debug"),
-            ["stream of 192.0.2.9:6000 at web: the visitor? went"],
+            [
+                begins,
+                f"{ends}: well, 85 bytes from the visitor, 201 to the visitor",
+                begins,
+                f"{ends}: {DOWN.reason}, 0 bytes from the visitor, 0 to the visitor",
+            ],
         )
 
     def test_cut(self) -> None:

@@ -23,6 +23,7 @@ from tests.fakes import (
 from tests.logs import Log
 from tunnelkit.control.session import STREAMS
 from tunnelkit.interfaces import Lease, Outcome, TunnelStatus
+from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.tcp import WAITING, PublicTCP
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
@@ -41,6 +42,7 @@ class PublicCase(TimedCase):
         Publish.
         """
         super().setUp()
+        self.patch(detail, "shown", True)
         self.log = Log(self)
         self.relay = FakeRelay()
         self.allowed = {"ann"}
@@ -284,6 +286,27 @@ class EndingTests(PublicCase):
         lines = self.log.lines("debug", "info")
         self.assertTrue(lines)
         self.assertTrue(all(line.isprintable() for line in lines))
+
+    def test_detail(self) -> None:
+        """
+        Who debugs sees each stream begin and end, with how much went each way.
+        """
+        join = self.serve()
+        join.forth, join.back = 85, 201
+        join.end()
+        self.serve().end(Outcome(ResetCode.PEER, "192.0.2.9:6001 reset it"))
+        first, second = "stream 1 of 192.0.2.9:6000", "stream 1 of 192.0.2.9:6001"
+        ends = f"{second} at web ends: 192.0.2.9:6001 reset it"
+        self.assertEqual(
+            self.log.lines("debug"),
+            [
+                f"{first} at web begins",
+                f"{first} at web ends: well, 85 bytes from the visitor, 201 to the"
+                " visitor",
+                f"{second} at web begins",
+                f"{ends}, 0 bytes from the visitor, 0 to the visitor",
+            ],
+        )
 
     def test_withdraw(self) -> None:
         """

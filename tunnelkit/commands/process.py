@@ -34,6 +34,7 @@ from twisted.logger import (
 
 from tunnelkit.commands.options import ConfiguredOptions
 from tunnelkit.failures import StartFailed
+from tunnelkit.tunnels import detail
 
 try:
     import resource
@@ -313,6 +314,7 @@ def limitLog(level: str, beginner: LogBeginner = globalLogBeginner) -> None:
 
     @param level: the name of the level.
     """
+    detail.shown = level == LogLevel.debug.name
     begin = beginner.beginLoggingTo
     predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
 

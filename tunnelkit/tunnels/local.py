@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tunnelkit.control.names import legible
 from tunnelkit.interfaces import (
     IEnd,
     IJoin,
@@ -22,6 +21,7 @@ from tunnelkit.interfaces import (
     Outcome,
     Undialled,
 )
+from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort, parseHostPort
@@ -62,11 +62,15 @@ class LocalTCP:
         """
         A visitor came: dial the service, and join the two.
         """
+        detail.begins(self._log, start)
         dialled = self._relay.dial(self.spec.local, DIALLING)
         self._dialling.add(dialled)
         dialled.addBoth(self._dialled, dialled)
         dialled.addCallbacks(
-            self._join, self._ebDial, callbackArgs=(work, start), errbackArgs=(work,)
+            self._join,
+            self._ebDial,
+            callbackArgs=(work, start),
+            errbackArgs=(work, start),
         )
 
     def cut(self, reason: str) -> None:
@@ -88,7 +92,7 @@ class LocalTCP:
             join = self._relay.join(work, service, self._opening(start))
         except Exception:
             service.abort()
-            self._refuseForBug(work, Failure())
+            self._refuseForBug(work, start, Failure())
             return
         self._joins.add(join)
         join.ended.addCallback(self._ended, join, start)
@@ -105,27 +109,28 @@ class LocalTCP:
 
     def _ended(self, outcome: Outcome, join: IJoin, start: Start) -> None:
         self._joins.discard(join)
-        if outcome.code is not ResetCode.ENDED:
-            self._log.debug(
-                "stream of {visitor} at {name}: {reason}",
-                visitor=legible(start.visitor),
-                name=self.spec.name,
-                reason=legible(outcome.reason),
-            )
+        detail.ends(self._log, start, outcome.reason, join.forth, join.back)
 
-    def _ebDial(self, failure: Failure, work: IWorkEnd) -> None:
+    def _ebDial(self, failure: Failure, work: IWorkEnd, start: Start) -> None:
         error = failure.value
         if isinstance(error, Undialled):
-            work.refuse(error.code, error.reason)
+            self._refuse(work, start, error.code, error.reason)
             self._bursts.note(error.reason)
         elif failure.check(CancelledError, ConnectingCancelledError):
-            work.refuse(ResetCode.STOPPING, "the client is stopping")
+            self._refuse(work, start, ResetCode.STOPPING, "the client is stopping")
         else:
-            self._refuseForBug(work, failure)
+            self._refuseForBug(work, start, failure)
 
-    def _refuseForBug(self, work: IWorkEnd, failure: Failure) -> None:
+    def _refuseForBug(self, work: IWorkEnd, start: Start, failure: Failure) -> None:
         self._log.failure("a bug at {name}", failure, name=self.spec.name)
-        work.refuse(ResetCode.INTERNAL, "the client has a bug: see its log")
+        reason = "the client has a bug: see its log"
+        self._refuse(work, start, ResetCode.INTERNAL, reason)
+
+    def _refuse(
+        self, work: IWorkEnd, start: Start, code: ResetCode, reason: str
+    ) -> None:
+        work.refuse(code, reason)
+        detail.ends(self._log, start, reason)
 
     def _say(self, sentence: str) -> None:
         self._log.warn(

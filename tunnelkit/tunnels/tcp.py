@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tunnelkit.control.names import legible
 from tunnelkit.control.session import STREAMS, Session
 from tunnelkit.interfaces import (
     IEnd,
@@ -24,6 +23,7 @@ from tunnelkit.interfaces import (
     Outcome,
     TunnelStatus,
 )
+from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codec import starting
@@ -148,34 +148,31 @@ class PublicTCP:
 
     def _join(self, work: IWorkEnd, visitor: IEnd) -> None:
         try:
-            start = self._start(work.begin(), visitor.peer, visitor.local)
+            visit = detail.Visit(work.begin(), visitor.peer, self.name)
+            start = self._start(visit.stream, visit.visitor, visitor.local)
             join = self._relay.join(visitor, work, start)
         except Exception:
             self._log.failure("a bug at {name}", name=self.name)
             work.abort()
             self._unserved(visitor, "the server has a bug: see the log above")
             return
+        detail.begins(self._log, visit)
         self._joins.add(join)
-        join.ended.addCallback(self._ended, join, visitor)
+        join.ended.addCallback(self._ended, join, visit)
 
-    def _ended(self, outcome: Outcome, join: IJoin, visitor: IEnd) -> None:
+    def _ended(self, outcome: Outcome, join: IJoin, visit: detail.Visit) -> None:
         self.session.streams -= 1
         self._joins.discard(join)
         self._received += join.forth
         self._sent += join.back
+        detail.ends(self._log, visit, outcome.reason, join.forth, join.back)
         if outcome.code is not ResetCode.ENDED:
-            self._fail(outcome, visitor)
+            self._fail(outcome)
         if self._port is None:
             self._leave()
 
-    def _fail(self, outcome: Outcome, visitor: IEnd) -> None:
+    def _fail(self, outcome: Outcome) -> None:
         self._failed += 1
-        self._log.debug(
-            "stream of {visitor} at {name}: {reason}",
-            visitor=visitor.peer,
-            name=self.name,
-            reason=legible(outcome.reason),
-        )
         # What the visitor or the service did by itself is no trouble of the tunnel's.
         if outcome.code is not ResetCode.PEER:
             self._note(outcome.reason)
