@@ -15,7 +15,7 @@ from tunnelkit.tunnels.spec import (
     parseTunnel,
     splitDescription,
 )
-from tunnelkit.wire.address import HostPort, SocketPath
+from tunnelkit.wire.address import LONGEST_PATH, HostPort, SocketPath
 
 KINDS = {"tcp": parseTCP, "also": parseTCP}
 
@@ -177,8 +177,8 @@ class ParseTCPTests(SynchronousTestCase):
             ("tcp:8000:prot=9000", "no option 'prot'", "name, port, proxy, unix"),
             ("tcp:8000:port=1:port=2", "'port' is given twice"),
             ("tcp:8000:unix=/run/app.sock", "both unix=PATH and a port"),
-            ("tcp:unix=", "unix=", "1 to 107 bytes"),
-            ("tcp:unix=/" + "x" * 107, "1 to 107 bytes"),
+            ("tcp:unix=", "unix=", f"1 to {LONGEST_PATH} bytes"),
+            ("tcp:unix=/" + "x" * LONGEST_PATH, f"1 to {LONGEST_PATH} bytes"),
             ("tcp:unix=/run/my app", "name=NAME"),
             ("tcp:8000:name=", "'' cannot be a tunnel's name"),
             ("tcp:8000:name=a b", "'a b' cannot be a tunnel's name"),

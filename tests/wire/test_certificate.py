@@ -28,7 +28,6 @@ from tunnelkit.wire.certificate import (
     CertificateError,
     bindingHash,
     certificatePair,
-    expiry,
     fingerprint,
     parseFingerprint,
     selfSigned,
@@ -285,12 +284,6 @@ class CertificatePairTests(SynchronousTestCase):
         strange = der(self.leaf).replace(curve + b"\x07", curve + b"\x06")
         chain = ssl.DER_cert_to_PEM_cert(strange).encode()
         self.assertIn("a kind that is not known", self.refused(chain, self.key))
-
-    def test_expiry(self) -> None:
-        """
-        A warning can say until when the certificate is valid.
-        """
-        self.assertEqual(expiry(der(self.leaf)), NOW + timedelta(days=90))
 
 
 class SelfSignedTests(SynchronousTestCase):

@@ -95,7 +95,7 @@ def send(answer: Answer, request: IRequest) -> int:
     return NOT_DONE_YET
 
 
-class Refusal(Resource):
+class TurnedAway(Resource):
     """
     Where a request is turned away: the same answer to everything.
     """
@@ -133,7 +133,7 @@ class Corridor(Resource):
         """
         Say that there is no such room.
         """
-        return Refusal(_NOWHERE)
+        return TurnedAway(_NOWHERE)
 
     def render(self, request: IRequest) -> int:
         """

@@ -16,7 +16,7 @@ from twisted.web.resource import IResource, Resource
 
 from tunnelkit.admin import healthz, metrics, page, status, tunnels
 from tunnelkit.admin.lock import LOCKED, Lock
-from tunnelkit.admin.room import Corridor, Refusal
+from tunnelkit.admin.room import Corridor, TurnedAway
 from tunnelkit.interfaces import IStatusSource
 
 
@@ -101,4 +101,4 @@ class _Entrance(Resource):
         ):
             place: IResource = self._root.getChildWithDefault(path, request)
             return place
-        return Refusal(LOCKED)
+        return TurnedAway(LOCKED)

@@ -88,7 +88,7 @@ class Channel(Protocol):
         """
 
 
-class Published(Protocol):
+class PublishedTunnel(Protocol):
     """
     A tunnel, as its session sees it.
     """
@@ -144,8 +144,8 @@ class Session:
         self.channel = channel
         self.id = random(16).hex()
         self.key = random(32)
-        self.tunnels: dict[str, Published] = {}
-        self.leaving: dict[Published, None] = {}
+        self.tunnels: dict[str, PublishedTunnel] = {}
+        self.leaving: dict[PublishedTunnel, None] = {}
         self.opening: dict[str, bool] = {}
         """Names of tunnels that are being opened."""
         self.over = False
@@ -210,7 +210,7 @@ class Session:
         tunnel.withdraw()
         return True
 
-    def left(self, tunnel: Published) -> None:
+    def left(self, tunnel: PublishedTunnel) -> None:
         """
         The last visitor of a tunnel that was withdrawn has gone.
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, cast
@@ -46,15 +45,12 @@ from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.relay.work import WorkEnd
-from tunnelkit.wire.address import HostPort, LocalAddress, SocketPath
+from tunnelkit.wire.address import LONGEST_PATH, HostPort, LocalAddress, SocketPath
 from tunnelkit.wire.codes import ResetCode
 
 BACKLOG: Final = 4096
 """Visitors that may wait to be accepted; with Twisted's 50, a thousand at once
 waited for 14 s."""
-
-_LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
-"""Bytes of a UNIX socket's path; Twisted stumbles over a longer one."""
 
 _KEPT: Final = 256
 """How much of what a server that is not TLS says is kept, in bytes."""
@@ -238,7 +234,7 @@ def _undialled(failure: Failure, address: LocalAddress, timeout: float) -> Failu
 def _tooLong(address: LocalAddress) -> bool:
     return (
         isinstance(address, SocketPath)
-        and len(os.fsencode(address.path)) > _LONGEST_PATH
+        and len(os.fsencode(address.path)) > LONGEST_PATH
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -45,14 +45,6 @@ class Seen:
 
     version: str
     certificate: bytes
-
-
-class ISeen(Protocol):
-    """
-    A transport that says by itself what its handshake showed.
-    """
-
-    seen: Seen
 
 
 def seen(transport: ITransport, client: bool) -> Seen:

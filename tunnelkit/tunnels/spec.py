@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from tunnelkit.wire.address import (
     HIGHEST,
+    LONGEST_PATH,
     LocalAddress,
     SocketPath,
     parseHostPort,
@@ -19,8 +20,6 @@ from tunnelkit.wire.address import (
 )
 
 _LONGEST_NAME: Final = 200
-_LONGEST_PATH: Final = 107
-"""The longest path of a UNIX socket, in bytes, that Linux takes."""
 _PROXY_VERSIONS: Final = {"v1": 1, "v2": 2}
 _TCP_OPTIONS: Final = ("name", "port", "proxy", "unix")
 
@@ -178,10 +177,10 @@ def _local(arguments: list[str], path: str | None) -> LocalAddress:
 
 
 def _socketPath(path: str) -> SocketPath:
-    if not path or "\0" in path or len(os.fsencode(path)) > _LONGEST_PATH:
+    if not path or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(
             f"unix={path}: it is not the path of a UNIX socket, "
-            f"which has 1 to {_LONGEST_PATH} bytes"
+            f"which has 1 to {LONGEST_PATH} bytes"
         )
     return SocketPath(path)
 

@@ -6,12 +6,16 @@ Addresses: where a server or a local service is, as people write it.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeAlias
 
 HIGHEST: Final = 65535
 """The highest port of TCP and UDP; the lowest is 1."""
+
+LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
+"""The longest path of a UNIX socket that the system takes, in bytes."""
 
 _NAME: Final = re.compile(r"(?!-)[\w.-]{1,253}")
 _NUMBERS: Final = re.compile(r"[0-9.]+")

@@ -99,13 +99,6 @@ def parseFingerprint(text: str) -> bytes:
     return bytes.fromhex(found[1].replace(":", ""))
 
 
-def expiry(der: bytes) -> datetime:
-    """
-    Give the time until which a certificate is valid.
-    """
-    return x509.load_der_x509_certificate(der).not_valid_after_utc
-
-
 @dataclass(frozen=True, slots=True)
 class CertificatePair:
     """

@@ -2,8 +2,8 @@
 """
 Sniffing: what a connection is, by its first bytes.
 
-One port serves TLS, the native protocol and HTTP.  Each is a row in a table, and
-another protocol on the port is another row.
+One port serves TLS and the native protocol.  Each is a row in a table, and another
+protocol on the port is another row.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ class Opening(Enum):
     """The native protocol, in the version that is spoken here."""
     VERSION = auto()
     """The native protocol, in another version."""
-    HTTP = auto()
-    """A request of HTTP/1 or the preface of HTTP/2."""
     UNKNOWN = auto()
     """None of these."""
 
@@ -47,20 +45,6 @@ _ROWS: Final[tuple[_Row, ...]] = (
     *(
         ((*_exactly(b"TK/"), *[b"0123456789"] * digits, b"\n"), Opening.VERSION)
         for digits in range(1, _VERSION_DIGITS + 1)
-    ),
-    *(
-        (_exactly(method), Opening.HTTP)
-        for method in (
-            b"GET ",
-            b"POST",
-            b"HEAD",
-            b"PUT ",
-            b"OPTI",
-            b"DELE",
-            b"PATC",
-            b"CONN",
-            b"PRI ",
-        )
     ),
 )
 """Where the same bytes fit two rows, the first counts; what fits a row to its end must
