@@ -120,6 +120,19 @@ class MainTests(SynchronousTestCase):
             self.assertIn(word, out)
         self.assertTrue(out.startswith("Usage: tunnelkit"))
 
+    def test_usage(self) -> None:
+        """
+        The first line of a command's help can be typed as it stands there.
+        """
+        for words, line in (
+            (("token",), "Usage: tunnelkit token"),
+            (("token", "new"), "Usage: tunnelkit token new [USER] [options]"),
+            (("token", "list"), "Usage: tunnelkit token list [options]"),
+            (("token", "revoke"), "Usage: tunnelkit token revoke USER [options]"),
+        ):
+            _, out, _ = self.main(*words, "--help")
+            self.assertEqual(out.splitlines()[0], line)
+
     def test_version(self) -> None:
         """
         Each command's version is tunnelkit's.

@@ -47,7 +47,7 @@ class BurstsTests(TimedCase):
             [
                 "refused",
                 "refused (999 times more in 10 s)",
-                "refused (1 times more in 10 s)",
+                "refused (once more in 10 s)",
             ],
         )
         self.assertQuiet()
@@ -78,9 +78,13 @@ class BurstsTests(TimedCase):
         """
         for _ in range(3):
             self.bursts.note("refused")
-        self.bursts.note("late")
+        for _ in range(2):
+            self.bursts.note("late")
         self.bursts.stop()
-        self.assertEqual(self.said, ["refused", "late", "refused (2 times more)"])
+        self.assertEqual(
+            self.said,
+            ["refused", "late", "refused (2 times more)", "late (once more)"],
+        )
         self.assertQuiet()
 
     def test_legible(self) -> None:

@@ -100,6 +100,13 @@ class CommandOptions(usage.Options):
 
     opt_h = usage.Options.opt_help
 
+    def getSynopsis(self) -> str:
+        """
+        Give the line that shows how the command is used: one of several below another
+        has a gap in it, as that has no synopsis of its own.
+        """
+        return " ".join(super().getSynopsis().split())
+
     def parseArgs(self, *arguments: str) -> None:
         """
         Refuse what belongs to no option.

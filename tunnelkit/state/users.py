@@ -142,7 +142,9 @@ class Users:
         except UsersError as e:
             self._complain(str(e))
             return False
-        self._complaint = None
+        if self._complaint is not None:
+            self._complaint = None
+            self._log.info("{path} is mended, and counts again", path=str(self._path))
         return True
 
     def _complain(self, reason: str) -> None:

@@ -65,7 +65,7 @@ class Bursts:
         for sentence, burst in seen.items():
             burst.review.cancel()
             if burst.again:
-                self._say(f"{sentence} ({burst.again} times more)")
+                self._say(f"{sentence} ({_more(burst.again)})")
 
     def _begin(self, sentence: str) -> None:
         review = self._clock.callLater(QUIET, self._review, sentence)
@@ -75,4 +75,8 @@ class Bursts:
         again = self._seen.pop(sentence).again
         if again:
             self._begin(sentence)
-            self._say(f"{sentence} ({again} times more in {QUIET:.0f} s)")
+            self._say(f"{sentence} ({_more(again)} in {QUIET:.0f} s)")
+
+
+def _more(times: int) -> str:
+    return "once more" if times == 1 else f"{times} times more"
