@@ -15,7 +15,11 @@ ifneq ($(shell { $(BIN)/python -c "" && cat $(RUNS); } 2>/dev/null),$(CURDIR))
 .PHONY: $(RUNS)
 endif
 
-.PHONY: help demo test lint types docs dist clean
+# What "make bench" compares beside HAProxy, and options of tests.bench.
+PEERS ?=
+BENCH ?=
+
+.PHONY: help demo test lint types docs bench dist clean
 
 help:
 	@echo "make demo    start a server, a client and a small web service, and publish it"
@@ -23,9 +27,12 @@ help:
 	@echo "make lint    ruff: its rules and its format"
 	@echo "make types   mypy"
 	@echo "make docs    the documentation, in build/docs"
+	@echo "make bench   how fast it is, beside HAProxy; figures and a picture in build/bench"
 	@echo "make dist    a wheel, in dist"
 	@echo "make clean   remove what these made"
 	@echo
+	@echo "make bench PEERS=\"rathole bore frp ssh\" compares those too that are on PATH, and"
+	@echo "make bench BENCH=\"--rounds 5\" passes options on: .venv/bin/python -m tests.bench -h"
 	@echo "make PYTHON=/path/to/python3.12 ... uses that Python, in a .venv of its own."
 
 demo: $(RUNS)
@@ -36,6 +43,11 @@ test: $(TESTS)
 
 lint types docs: $(TESTS)
 	@$(BIN)/python -m tests.check $@
+
+bench: $(RUNS)
+	@$(BIN)/python -m tests.bench --json build/bench/figures.json \
+		--svg build/bench/picture.svg --rst build/bench/table.txt \
+		--peers $(PEERS) $(BENCH)
 
 # What an earlier build left in build/lib would go into the wheel.
 dist: $(RUNS)

@@ -183,7 +183,7 @@ class Program(ProcessProtocol):
             self,
             command[0],
             command,
-            {**_environment(), **(environment or {})},
+            {**variables(), **(environment or {})},
             str(folder),
             childFDs=files,
         )
@@ -343,7 +343,7 @@ class Program(ProcessProtocol):
         return "\n".join([f"--- {self.name}, which {state}:", *self.lines[-most:]])
 
 
-def _environment() -> dict[str, str]:
+def variables() -> dict[str, str]:
     """
     Give what programs of ours run with: our checkout, and nobody's token.
     """

@@ -1,0 +1,212 @@
+# -*- test-case-name: tests.bench.test_peers -*-
+"""
+Peers: other tunnels, as ways to the services, each as its own documentation has it
+run, with its settings left alone; and HAProxy told to splice whatever there is, which
+it hardly does where it may choose.
+"""
+
+from __future__ import annotations
+
+import getpass
+import subprocess
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench.services import Ports, program
+from tests.bench.stage import LIMIT, Broken, Stage, found
+from tests.bench.ways import CLIENT, HOST, SERVER, Open, Opening, Way, haproxy
+from tests.functional.sockets import freePort
+
+TOKEN: Final = "b7f0e1d2c3a495867"
+"""What both sides of a peer must know; it guards nothing."""
+BORE: Final = 7835
+"""The port where bore listens for clients: it cannot be told another."""
+
+Pairs = Sequence[tuple[str, int, int]]
+"""Names, public ports and the services' ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """
+    Another tunnel.
+
+    @ivar programs: what it needs on PATH.
+    @ivar open: starts it.
+    """
+
+    programs: Collection[str]
+    open: Opening
+
+
+def ratholeFiles(pairs: Pairs, port: int) -> tuple[str, str]:
+    """
+    Write rathole's configuration, the server's and the client's.
+    """
+    server = f'[server]\nbind_addr = "{HOST}:{port}"\ndefault_token = "{TOKEN}"\n'
+    client = f'[client]\nremote_addr = "{HOST}:{port}"\ndefault_token = "{TOKEN}"\n'
+    for name, public, to in pairs:
+        server += f'[server.services.{name}]\nbind_addr = "{HOST}:{public}"\n'
+        client += f'[client.services.{name}]\nlocal_addr = "{HOST}:{to}"\n'
+    return server, client
+
+
+def rathole(stage: Stage, services: Ports) -> Open:
+    """
+    Go through rathole, in plain as it is where nothing is said.
+    """
+    opened, port = Open(stage, Ports.free()), freePort()
+    texts = ratholeFiles(opened.ports.pairs(services), port)
+    folder = stage.folderIn()
+    for side, text in zip((SERVER, CLIENT), texts, strict=True):
+        (folder / f"{side}.toml").write_text(text)
+        command = (program("rathole"), f"--{side}", folder / f"{side}.toml")
+        process = stage.start(f"rathole --{side}", *command)
+        opened.began(side, [process], port if side == SERVER else opened.ports.source)
+    return opened
+
+
+def frpFiles(pairs: Pairs, port: int) -> tuple[str, str]:
+    """
+    Write frp's configuration, the server's and the client's.
+    """
+    token = f'auth.token = "{TOKEN}"\n'
+    server = (
+        f'bindAddr = "{HOST}"\nbindPort = {port}\nproxyBindAddr = "{HOST}"\n{token}'
+    )
+    client = f'serverAddr = "{HOST}"\nserverPort = {port}\n{token}'
+    for name, public, to in pairs:
+        client += (
+            f'[[proxies]]\nname = "{name}"\ntype = "tcp"\nlocalIP = "{HOST}"\n'
+            f"localPort = {to}\nremotePort = {public}\n"
+        )
+    return server, client
+
+
+def frp(stage: Stage, services: Ports) -> Open:
+    """
+    Go through frp as it is installed: with TLS, all streams in one connection.
+    """
+    opened, port = Open(stage, Ports.free()), freePort()
+    texts = frpFiles(opened.ports.pairs(services), port)
+    folder = stage.folderIn()
+    for name, side, text in zip(("frps", "frpc"), (SERVER, CLIENT), texts, strict=True):
+        (folder / f"{name}.toml").write_text(text)
+        process = stage.start(name, program(name), "-c", folder / f"{name}.toml")
+        opened.began(side, [process], port if side == SERVER else opened.ports.source)
+    return opened
+
+
+def bore(stage: Stage, services: Ports) -> Open:
+    """
+    Go through bore, with a client for each service.
+    """
+    opened = Open(stage, Ports.free())
+    command = program("bore")
+    ports = ("--min-port", "1024", "--max-port", "65535")
+    server = stage.start("bore server", command, "server", *ports)
+    opened.began(SERVER, [server], BORE)
+    clients, starts = [], []
+    for name, public, to in opened.ports.pairs(services):
+        local = (command, "local", str(to), "--to", HOST, "--port", str(public))
+        client = stage.start(f"bore local ({name})", *local)
+        starts.append(client.listens(public))
+        clients.append(client)
+    opened.sides[CLIENT] = clients
+    opened.starts[CLIENT] = max(starts)
+    return opened
+
+
+def sshdFile(folder: Path, port: int) -> str:
+    """
+    Write the configuration of an ssh server that knows one key.
+
+    @param folder: where the keys are.
+    """
+    return "\n".join(
+        [
+            f"ListenAddress {HOST}:{port}",
+            f"HostKey {folder / 'host'}",
+            f"AuthorizedKeysFile {folder / 'user.pub'}",
+            "PidFile none",
+            "StrictModes no",
+            "UsePAM no",
+            "PermitRootLogin prohibit-password",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "",
+        ]
+    )
+
+
+def ssh(stage: Stage, services: Ports) -> Open:
+    """
+    Go through ssh -R, with a server of our own.
+    """
+    opened, port = Open(stage, Ports.free()), freePort()
+    folder = stage.folderIn()
+    for name in ("host", "user"):
+        _keyed(folder / name)
+    conf = folder / "sshd_config"
+    conf.write_text(sshdFile(folder, port))
+    server = stage.start("sshd", program("sshd"), "-D", "-e", "-f", conf)
+    opened.began(SERVER, [server], port)
+    forwards = [
+        f"-R{HOST}:{public}:{HOST}:{to}"
+        for _, public, to in opened.ports.pairs(services)
+    ]
+    client = stage.start(
+        "ssh -R",
+        program("ssh"),
+        *("-N", "-F", "none", "-i", folder / "user", "-p", str(port)),
+        *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder}/known"),
+        *("-o", "ExitOnForwardFailure=yes", "-o", "IdentitiesOnly=yes"),
+        *("-o", "BatchMode=yes"),
+        *forwards,
+        f"{getpass.getuser()}@{HOST}",
+    )
+    opened.began(CLIENT, [client], opened.ports.source)
+    return opened
+
+
+def _keyed(path: Path) -> None:
+    command = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+    if done.returncode:
+        raise Broken(f"ssh-keygen: {done.stderr.strip()}")
+
+
+PEERS: Final[Mapping[str, Peer]] = {
+    "haproxy-splice": Peer(["haproxy"], haproxy("splice-request", "splice-response")),
+    "rathole": Peer(["rathole"], rathole),
+    "bore": Peer(["bore"], bore),
+    "frp": Peer(["frps", "frpc"], frp),
+    "ssh": Peer(["ssh", "sshd", "ssh-keygen"], ssh),
+}
+"""The peers, by the names that options have for them."""
+
+
+def present(
+    names: Collection[str],
+    say: Callable[[str], None],
+    find: Callable[[str], str | None] = found,
+) -> list[Way]:
+    """
+    Give the ways of those peers that are there.
+
+    @param names: the wanted ones.
+    @param say: told of those that are not.
+    """
+    ways = []
+    for name in dict.fromkeys(names):
+        peer = PEERS[name]
+        absent = [each for each in peer.programs if find(each) is None]
+        if absent:
+            say(f"{name} is left out: {', '.join(absent)} not found")
+        else:
+            ways.append(Way(name, name, peer.open))
+    return ways
