@@ -159,12 +159,12 @@ def filesFor(visitors: int) -> int:
     @return: how many each may open now.
     @raise Broken: it may not have so many.
     """
-    needed = 2 * visitors + _FILES
+    needed = visitors * 5 // 2 + _FILES
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < needed:
         raise Broken(
             f"{visitors} visitors need {needed} open files, and the limit is {most}: "
-            f"take fewer (--visitors {max(0, most - _FILES) // 2}), or raise it "
+            f"take fewer (--visitors {max(0, most - _FILES) * 2 // 5}), or raise it "
             f"(ulimit -Hn {needed})"
         )
     soft = needed if most == resource.RLIM_INFINITY else most

@@ -147,7 +147,7 @@ def haproxy(*splicing: str) -> Opening:
     def open(stage: Stage, services: Ports) -> Open:
         opened, between = Open(stage, Ports.free()), Ports.free()
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        visitors = files // 2 - _OTHERS
+        visitors = (files - _OTHERS) * 2 // 5
         for side, here, there in (
             (CLIENT, between, services),
             (SERVER, opened.ports, between),
@@ -253,7 +253,7 @@ def ways(paths: Iterable[str], description: str) -> list[Way]:
     if description:
         kind = description.partition(":")[0]
         opening = tunnelkit(description, "localhost")
-        found.append(Way(STRPORTS, f"tunnelkit {kind}:", opening))
+        found.append(Way(STRPORTS, f"tunnelkit ({kind}:)", opening))
     return found
 
 
