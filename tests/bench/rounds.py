@@ -58,10 +58,12 @@ class Run:
         load: Load,
         services: Services,
         say: Saying = tell,
+        measures: Sequence[Measure] = MEASURES,
     ) -> None:
         """
         @param wanted: the keys of the figures that somebody wants.
         @param say: gets a line for each step.
+        @param measures: those of ways that are open.
         """
         self.results = Results(ways, rounds)
         self._ways = {way.key: way for way in ways}
@@ -69,19 +71,19 @@ class Run:
         self._load = load
         self._services = services
         self._say = say
+        self._measures = [each for each in measures if self._wanted & {*each.figures}]
         self._open: dict[str, Open] = {}
 
     def go(self) -> Results:
         """
         Take all measures.
         """
-        measures = [each for each in MEASURES if self._wanted & {*each.figures}]
-        if measures:
+        if self._measures:
             for way in self._ways.values():
                 self._start(way)
         for turn in range(self.results.rounds):
             self._say(f"round {turn + 1} of {self.results.rounds}")
-            for measure in measures:
+            for measure in self._measures:
                 for key in order([*self._open], turn):
                     self._take(turn, key, self._taking(measure, key))
             if self._wanted & {*FRESH.figures}:

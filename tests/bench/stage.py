@@ -201,7 +201,8 @@ class Process:
             # It is not waited for yet, so the number is its own still.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PARTING)
 
     def _broken(self, what: str) -> Broken:
         last = self.output.splitlines()[-_TOLD:]

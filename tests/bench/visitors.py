@@ -54,9 +54,9 @@ def exchange(connection: socket.socket, data: bytes) -> None:
 
     @raise Broken: something else comes back, or nothing.
     """
-    connection.sendall(data)
     left = len(data)
     try:
+        connection.sendall(data)
         while left:
             piece = connection.recv(left)
             if not piece:
