@@ -7,7 +7,8 @@ docs/performance.rst promises.  Nothing here asserts a time: it is run by people
 only its own logic is tested.
 
 From the ground up: C{figures} and C{results} say what is measured and what came of it;
-C{table}, C{picture} and C{machine} show that; C{stage}, C{procfs} and C{services} start
+C{table} and C{picture} show that, C{machine} and C{neighbours} what
+it holds for; C{stage}, C{procfs} and C{services} start
 what is needed; C{ways} and C{peers} are the ways to a service that are compared;
 C{visitors} and C{loads} use them, C{measures} makes figures of that, and C{rounds}
 does it all in turn.

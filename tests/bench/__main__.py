@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.bench.figures import HAPROXY
 from tests.bench.machine import Machine, thisMachine
 from tests.bench.measures import Load
+from tests.bench.neighbours import Listening, Noise
 from tests.bench.options import Options, parsed
 from tests.bench.peers import present
 from tests.bench.picture import picture
@@ -26,27 +27,35 @@ from tests.bench.visitors import filesFor
 from tests.bench.ways import ways
 
 
-def measured(options: Options) -> Results:
+def measured(options: Options) -> tuple[Results, Noise]:
     """
     Do the run that the options ask for.
+
+    @return: what came of it, and what else the machine did meanwhile.
     """
+    listening = Listening()
     files = filesFor(options.visitors)
     compared = ways(options.paths, options.tlsPort)
     compared += present(options.peers, tell)
     with Stage() as stage:
         services = Services(stage, files)
         load = Load(stage, services.ports, options.seconds, options.visitors)
-        return Run(compared, options.rounds, options.only, load, services).go()
+        results = Run(compared, options.rounds, options.only, load, services).go()
+    return results, listening.heard()
 
 
-def write(options: Options, machine: Machine, results: Results) -> None:
+def write(options: Options, machine: Machine, noise: Noise, results: Results) -> None:
     """
     Write the files that the options ask for.
     """
-    asked = {key: str(value) for key, value in asdict(options).items()}
-    _file(options.json, results.written(machine=machine.values(), options=asked))
+    about = {
+        "machine": machine.values(),
+        "noise": noise.values(),
+        "options": {key: str(value) for key, value in asdict(options).items()},
+    }
+    _file(options.json, results.written(**about))
     _file(options.svg, picture(results, machine.told()))
-    _file(options.rst, rst(results, machine.told()))
+    _file(options.rst, rst(results, f"{machine.told()} {noise.told()}"))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,14 +72,14 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     machine = thisMachine(program(HAPROXY), datetime.now())
     try:
-        results = measured(options)
+        results, noise = measured(options)
     except Interrupted as e:
         return e.status
     except Broken as e:
         tell(str(e))
         return 1
-    print(machine.told(), "", terminal(results), sep="\n")
-    write(options, machine, results)
+    print(machine.told(), noise.told(), "", terminal(results), sep="\n")
+    write(options, machine, noise, results)
     return 1 if results.faults else 0
 
 

@@ -136,6 +136,7 @@ FIGURES: Final = (
     Figure("idle-client", "idle client", "MiB", False, False, _absolute(58, 58)),
     Figure("beside", "round trip beside bulk, p99", "us", False, True, _relative(1.5)),
     Figure("beside-bulk", "that bulk", "Gbit/s", True),
+    Figure("beside-1", "round trip beside 1 Gbit/s, p99", "us", False),
     Figure("start-server", "start of the server", "s", False, False),
     Figure("start-client", "start of the client", "s", False, False),
 )

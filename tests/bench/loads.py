@@ -117,10 +117,18 @@ def transfer(
 
 
 def transferring(
-    stage: Stage, port: int, seconds: float, *, down: bool = False, streams: int = 1
+    stage: Stage,
+    port: int,
+    seconds: float,
+    *,
+    down: bool = False,
+    streams: int = 1,
+    rate: str = "",
 ) -> Process:
     """
     Begin to, and do not wait for it.
+
+    @param rate: bits a second, such as C{1G}; empty for all that goes.
     """
     return stage.start(
         "iperf3",
@@ -128,6 +136,7 @@ def transferring(
         *("-c", "127.0.0.1", "-p", str(port), "-J", "-P", str(streams)),
         *("-t", str(max(1, round(seconds)))),
         *(("-R",) if down else ()),
+        *(("-b", rate) if rate else ()),
     )
 
 

@@ -28,6 +28,7 @@ GIB: Final = 1024 * MIB
 
 _FAILING: Final = 0.001
 _AHEAD: Final = 0.7
+_PACED: Final = 0.8
 _STILL: Final = 64 * KIB
 _LOOK: Final = 0.3
 _LOOKS: Final = 20
@@ -192,16 +193,32 @@ def beside(load: Load, opened: Open) -> Made:
     Round trips beside a stream that takes all that it gets, and beside a visitor who
     never reads what a service sends him without end.
     """
+    slow, bulk = _beside(load, opened, "")
+    return {"beside": slow, "beside-bulk": bulk}
+
+
+def besideSome(load: Load, opened: Open) -> Made:
+    """
+    The same beside a stream that leaves the processors time, as much for each way.
+    """
+    slow, bulk = _beside(load, opened, "1G")
+    if bulk < _PACED:
+        raise Broken(f"the stream that is to make 1 Gbit/s made {bulk:.2f}")
+    return {"beside-1": slow}
+
+
+def _beside(load: Load, opened: Open, rate: str) -> tuple[float, float]:
     lasting = load.seconds + 2 * _AHEAD
     with stalled(opened.ports.source):
-        process = transferring(load.stage, opened.ports.bulk, lasting)
+        bulk = opened.ports.bulk
+        process = transferring(load.stage, bulk, lasting, rate=rate)
         try:
             time.sleep(_AHEAD)
             taken = roundTrips(opened.ports.echo, load.seconds)
             done = transferred(load.stage, process, lasting)
         finally:
             load.stage.stop(process)
-    return {"beside": quantile(taken, 0.99), "beside-bulk": _gigabits(done)}
+    return quantile(taken, 0.99), _gigabits(done)
 
 
 def _gigabits(done: Transfer) -> float:
@@ -217,6 +234,7 @@ MEASURES: Final = (
     Measure(("bulk-8",), eight),
     Measure(("roundtrip",), alone),
     Measure(("beside", "beside-bulk"), beside),
+    Measure(("beside-1",), besideSome),
 )
 """Those of ways that are open, in the order in which they are taken."""
 FRESH: Final = Fresh()

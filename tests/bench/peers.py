@@ -105,18 +105,24 @@ def bore(stage: Stage, services: Ports) -> Open:
     """
     opened = Open(stage, Ports.free())
     command = program("bore")
-    ports = ("--min-port", "1024", "--max-port", "65535")
-    server = stage.start("bore server", command, "server", *ports)
+    server = stage.start("bore server", command, "server", *_boreBound(command))
     opened.began(SERVER, [server], BORE)
     clients, starts = [], []
     for name, public, to in opened.ports.pairs(services):
-        local = (command, "local", str(to), "--to", HOST, "--port", str(public))
-        client = stage.start(f"bore local ({name})", *local)
+        local = (command, "local", str(to), "--local-host", HOST)
+        where = ("--to", HOST, "--port", str(public))
+        client = stage.start(f"bore local ({name})", *local, *where)
         starts.append(client.listens(public))
         clients.append(client)
     opened.sides[CLIENT] = clients
     opened.starts[CLIENT] = max(starts)
     return opened
+
+
+def _boreBound(command: str) -> Sequence[str]:
+    # Before 0.6 it listens on all interfaces, and cannot be told otherwise.
+    said = _said(command, "server", "--help")
+    return ["--bind-addr", HOST] if "--bind-addr" in said else []
 
 
 def sshdFile(folder: Path, port: int) -> str:
@@ -172,12 +178,16 @@ def ssh(stage: Stage, services: Ports) -> Open:
 
 
 def _keyed(path: Path) -> None:
-    command = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    _said(program("ssh-keygen"), *("-q", "-t", "ed25519", "-N", "", "-f", str(path)))
+
+
+def _said(*command: str) -> str:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=LIMIT, check=False
     )
     if done.returncode:
-        raise Broken(f"ssh-keygen: {done.stderr.strip()}")
+        raise Broken(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 PEERS: Final[Mapping[str, Peer]] = {

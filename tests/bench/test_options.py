@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.bench import __main__ as command
 from tests.bench.figures import KEYS, PLAIN, TLS
 from tests.bench.machine import Machine
+from tests.bench.neighbours import Noise
 from tests.bench.options import parsed
 from tests.bench.sample import sample
 from tests.bench.ways import DESCRIPTION
@@ -117,7 +118,7 @@ class CommandTests(SynchronousTestCase):
             ["--json", str(folder / "a" / "f.json"), "--rst", str(folder / "t.txt")]
         )
         machine = Machine(*("d", "c", 2, "m", "k", "p", "o", "h"), 0.0)
-        command.write(options, machine, sample())
+        command.write(options, machine, Noise(0.0, 0.0), sample())
         found = {
             str(path.relative_to(folder))
             for path in folder.rglob("*")
