@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import randrange
 from typing import Final
 
 from tests.bench.services import Ports, program
@@ -105,24 +106,23 @@ def bore(stage: Stage, services: Ports) -> Open:
     """
     opened = Open(stage, Ports.free())
     command = program("bore")
-    server = stage.start("bore server", command, "server", *_boreBound(command))
-    opened.began(SERVER, [server], BORE)
+    if "--bind-tunnels" not in _said(command, "server", "--help"):
+        raise Broken("bore 0.6 is needed: one before that listens on all interfaces")
+    # Several servers can listen on its one port, each on an address of its own.
+    address = f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}"
+    bound = ("--bind-addr", address, "--bind-tunnels", HOST)
+    server = stage.start("bore server", command, "server", *bound)
+    opened.began(SERVER, [server], BORE, address)
     clients, starts = [], []
     for name, public, to in opened.ports.pairs(services):
         local = (command, "local", str(to), "--local-host", HOST)
-        where = ("--to", HOST, "--port", str(public))
+        where = ("--to", address, "--port", str(public))
         client = stage.start(f"bore local ({name})", *local, *where)
         starts.append(client.listens(public))
         clients.append(client)
     opened.sides[CLIENT] = clients
     opened.starts[CLIENT] = max(starts)
     return opened
-
-
-def _boreBound(command: str) -> Sequence[str]:
-    # Before 0.6 it listens on all interfaces, and cannot be told otherwise.
-    said = _said(command, "server", "--help")
-    return ["--bind-addr", HOST] if "--bind-addr" in said else []
 
 
 def sshdFile(folder: Path, port: int) -> str:

@@ -164,13 +164,24 @@ class Process:
             time.sleep(_LOOK)
         return time.monotonic() - self.begun
 
-    def listens(self, port: int) -> float:
+    def listens(self, port: int, address: str = "127.0.0.1") -> float:
         """
         Wait until a port of it accepts connections.
 
         @return: seconds since it was started.
         """
-        return self.until(lambda: _accepts(port), f"port {port} accepts connections")
+        what = f"port {port} accepts connections"
+        return self.until(lambda: _accepts((address, port)), what)
+
+    def running(self) -> int:
+        """
+        Give its process id.
+
+        @raise Broken: it has ended.
+        """
+        if self.status is not None:
+            raise self._broken(f"has ended with {self.status}")
+        return self.pid
 
     def exited(self, limit: float) -> int:
         """
@@ -304,8 +315,7 @@ def found(command: str) -> str | None:
     return shutil.which(command) or shutil.which(command, path=_PLACES)
 
 
-def _accepts(port: int) -> bool:
-    address: Address = "127.0.0.1", port
+def _accepts(address: Address) -> bool:
     with contextlib.suppress(OSError):
         connected(address).close()
         return True

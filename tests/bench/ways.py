@@ -54,14 +54,14 @@ class Open:
         """
         Give the processor time that all its processes have had.
         """
-        return seconds(each.pid for side in self.sides.values() for each in side)
+        return seconds(each.running() for each in self._processes())
 
     def resident(self) -> Mapping[str, int]:
         """
         Give the bytes that each side has in memory.
         """
         return {
-            side: resident(each.pid for each in processes)
+            side: resident(each.running() for each in processes)
             for side, processes in self.sides.items()
         }
 
@@ -69,16 +69,24 @@ class Open:
         """
         Stop its processes.
         """
-        self.stage.stop(*(each for side in self.sides.values() for each in side))
+        self.stage.stop(*self._processes())
 
-    def began(self, side: str, processes: Iterable[Process], port: int) -> None:
+    def began(
+        self, side: str, processes: Iterable[Process], port: int, address: str = HOST
+    ) -> None:
         """
         Note a side that was started, and wait until it listens.
 
         @param port: the last one that it opens.
+        @param address: where that is.
         """
         self.sides[side] = [*processes]
-        self.starts[side] = max(each.listens(port) for each in self.sides[side])
+        self.starts[side] = max(
+            each.listens(port, address) for each in self.sides[side]
+        )
+
+    def _processes(self) -> list[Process]:
+        return [each for side in self.sides.values() for each in side]
 
 
 Opening: TypeAlias = Callable[[Stage, Ports], Open]
