@@ -7,28 +7,16 @@ for where it is much.
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.bench.procfs import secondsBeside
+
 LOUD: Final = 0.05
 """The part of the processors' time from which on others spoil figures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """
-    Seconds of all processors together.
-
-    @ivar busy: they ran programs, or the kernel for them.
-    @ivar stolen: the host of a virtual machine kept them.
-    """
-
-    busy: float
-    stolen: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +49,13 @@ class Noise:
         return asdict(self)
 
 
-def readTimes(text: str, ticks: int) -> Times:
+def readStolen(text: str) -> int:
     """
-    Read C{/proc/stat}.
+    Read in C{/proc/stat} what the host of a virtual machine kept.
 
-    @param ticks: how many of its units are a second.
+    @return: the kernel's ticks.
     """
-    fields = text.partition("\n")[0].split()
-    user, nice, system, _, _, hard, soft, stolen = map(int, fields[1:9])
-    busy = user + nice + system + hard + soft
-    return Times(busy / ticks, stolen / ticks)
-
-
-def noise(before: Times, after: Times, ours: float, available: float) -> Noise:
-    """
-    Say how much was not ours.
-
-    @param ours: seconds that this process and its children had.
-    @param available: seconds that there were, of all processors together.
-    """
-    busy = after.busy - before.busy
-    return Noise(
-        others=max(0.0, busy - ours) / available,
-        host=(after.stolen - before.stolen) / available,
-    )
+    return int(text.partition("\n")[0].split()[8])
 
 
 class Listening:
@@ -95,20 +66,19 @@ class Listening:
     def __init__(self) -> None:
         self._begun = time.monotonic()
         self._before = _now()
-        self._ours = _ours()
 
     def heard(self) -> Noise:
         """
         Say what they did.  What this process has started must have ended.
         """
         available = (time.monotonic() - self._begun) * (os.cpu_count() or 1)
-        return noise(self._before, _now(), _ours() - self._ours, available)
+        others, host = (
+            (after - before) / available
+            for before, after in zip(self._before, _now(), strict=True)
+        )
+        return Noise(max(0.0, others), host)
 
 
-def _now() -> Times:
-    return readTimes(Path("/proc/stat").read_text(), os.sysconf("SC_CLK_TCK"))
-
-
-def _ours() -> float:
-    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(used.ru_utime + used.ru_stime for used in both)
+def _now() -> tuple[float, float]:
+    stolen = readStolen(Path("/proc/stat").read_text()) / os.sysconf("SC_CLK_TCK")
+    return secondsBeside(os.getpid()), stolen

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
+_KERNEL: Final = 2
+"""The process from which all threads of the kernel descend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,12 @@ class Stat:
 
     @ivar parent: the parent's process id.
     @ivar ticks: processor time, the process's and the kernel's for it.
+    @ivar inherited: the same of children that have ended.
     """
 
     parent: int
     ticks: int
+    inherited: int
 
 
 def readStat(text: str) -> Stat:
@@ -35,7 +39,8 @@ def readStat(text: str) -> Stat:
     """
     # The name stands in brackets, and may have blanks and brackets of its own.
     fields = text.rpartition(")")[2].split()
-    return Stat(parent=int(fields[1]), ticks=int(fields[11]) + int(fields[12]))
+    own, other, children, others = map(int, fields[11:15])
+    return Stat(int(fields[1]), own + other, children + others)
 
 
 def readRollup(text: str) -> int:
@@ -93,14 +98,41 @@ def resident(pids: Iterable[int]) -> int:
     return total
 
 
+def secondsBeside(pid: int) -> float:
+    """
+    Give the processor time that all other programs have had, those included that have
+    ended: it only grows.
+    """
+    return ticksBeside(_all(), pid) / os.sysconf("SC_CLK_TCK")
+
+
+def ticksBeside(processes: Mapping[int, Stat], pid: int) -> int:
+    """
+    Count the same in some processes.  A process that ends leaves its time to its
+    parent.
+
+    @param processes: by their ids.
+    """
+    return sum(
+        each.ticks + each.inherited
+        for number, each in processes.items()
+        # The kernel's own work is often done for us.
+        if number not in (pid, _KERNEL) and each.parent != _KERNEL
+    )
+
+
 def _families(pids: Iterable[int]) -> set[int]:
-    parents = []
+    return family(((pid, each.parent) for pid, each in _all().items()), pids)
+
+
+def _all() -> Mapping[int, Stat]:
+    found = {}
     for entry in _PROC.iterdir():
         if entry.name.isdecimal():
             pid = int(entry.name)
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                parents.append((pid, readStat(_read(pid, "stat")).parent))
-    return family(parents, pids)
+                found[pid] = readStat(_read(pid, "stat"))
+    return found
 
 
 def _read(pid: int, name: str) -> str:

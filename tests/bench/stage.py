@@ -52,12 +52,14 @@ class Interrupted(BaseException):
 class Interruptions:
     """
     Signals that end a program, in place of which L{Interrupted} is raised; but not
-    while something is done that must not be cut short.
+    while something is done that must not be cut short, and once: who is impatient
+    does not keep us from stopping what we have started.
     """
 
     def __init__(self) -> None:
         self._held = 0
         self._came = 0
+        self._raised = False
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -82,13 +84,19 @@ class Interruptions:
         finally:
             self._held -= 1
         if self._came and not self._held:
-            came, self._came = self._came, 0
-            raise Interrupted(came)
+            self._raise(self._came)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if not self._held:
+        if self._held:
+            self._came = number
+        else:
+            self._raise(number)
+
+    def _raise(self, number: int) -> None:
+        self._came = 0
+        if not self._raised:
+            self._raised = True
             raise Interrupted(number)
-        self._came = number
 
 
 class Process:
@@ -243,7 +251,6 @@ class Stage:
         self._left.enter_context(self.interruptions.taken())
         with self.interruptions.held():
             self.folder = Path(tempfile.mkdtemp(prefix="tkbench"))
-            self._left.callback(shutil.rmtree, self.folder, ignore_errors=True)
         return self
 
     def __exit__(
@@ -255,8 +262,10 @@ class Stage:
         """
         End everything.
         """
+        # The folder goes before the signals come back.
         with self._left, self.interruptions.held():
             self.stop(*self._processes)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(
         self, name: str, *command: str | Path, tokens: Mapping[str, str] | None = None

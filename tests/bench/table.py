@@ -38,7 +38,9 @@ def multiple(ratio: float) -> str:
     """
     Give a ratio.
     """
-    return f"{ratio:.0f} x" if ratio >= 10 else f"{ratio:.2f} x"
+    if ratio >= 10:
+        return f"{ratio:.0f} x"
+    return f"{ratio:.2f} x" if ratio >= 0.1 else f"{ratio:.1g} x"
 
 
 def header(results: Results) -> list[str]:

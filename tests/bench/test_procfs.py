@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.bench.procfs import Stat, family, readRollup, readStat
+from tests.bench.procfs import Stat, family, readRollup, readStat, ticksBeside
 
 STAT = (
     "{pid} ({name}) S 77 4242 4242 0 -1 4194560 3318 0 0 0 {user} {system} 5 6 20 0 1 "
@@ -27,10 +27,11 @@ class StatTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        The processor time is the process's and the kernel's, without that of children.
+        The processor time is the process's and the kernel's, and that of children is
+        told apart.
         """
         text = STAT.format(pid=4242, name="python", user=120, system=34)
-        self.assertEqual(readStat(text), Stat(parent=77, ticks=154))
+        self.assertEqual(readStat(text), Stat(parent=77, ticks=154, inherited=11))
 
     def test_name(self) -> None:
         """
@@ -38,7 +39,7 @@ class StatTests(SynchronousTestCase):
         """
         for name in ("a b", "x) S 1 2", "((", "12 13"):
             text = STAT.format(pid=1, name=name, user=1, system=2)
-            self.assertEqual(readStat(text), Stat(parent=77, ticks=3))
+            self.assertEqual(readStat(text), Stat(parent=77, ticks=3, inherited=11))
 
 
 class RollupTests(SynchronousTestCase):
@@ -77,3 +78,31 @@ class FamilyTests(SynchronousTestCase):
         One that has ended is no reason to fail.
         """
         self.assertEqual(family([], [9]), {9})
+
+
+class BesideTests(SynchronousTestCase):
+    """
+    What other programs do.
+    """
+
+    def test_others(self) -> None:
+        """
+        All of them count with what they have started, but neither we nor the kernel.
+        """
+        processes = {
+            1: Stat(parent=0, ticks=1, inherited=10),
+            2: Stat(parent=0, ticks=1000, inherited=0),
+            3: Stat(parent=2, ticks=1000, inherited=0),
+            7: Stat(parent=1, ticks=1000, inherited=1000),
+            8: Stat(parent=1, ticks=5, inherited=0),
+        }
+        self.assertEqual(ticksBeside(processes, 7), 16)
+
+    def test_ended(self) -> None:
+        """
+        One that has ended has still been there.
+        """
+        before = {1: Stat(0, 1, 0), 8: Stat(1, 5, 2)}
+        after = {1: Stat(0, 1, 8)}
+        self.assertEqual(ticksBeside(before, 7), 8)
+        self.assertEqual(ticksBeside(after, 7), 9)

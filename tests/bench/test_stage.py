@@ -41,6 +41,15 @@ class InterruptionsTests(SynchronousTestCase):
             self.assertRaises(Interrupted, stop)
         self.assertEqual(done, ["stopped"])
 
+    def test_impatient(self) -> None:
+        """
+        Nor does a second one that comes when the first has been heard.
+        """
+        with Interruptions().taken():
+            self.assertRaises(Interrupted, signal.raise_signal, signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+
     def test_givenBack(self) -> None:
         """
         What signals did before they do again.

@@ -38,10 +38,11 @@ class NumberTests(SynchronousTestCase):
 
     def test_multiple(self) -> None:
         """
-        A ratio has two digits behind the point, and a large one none.
+        A ratio has two digits behind the point, a large one none, a tiny one more.
         """
         self.assertEqual(
-            [*map(multiple, (0.444, 1, 12.4))], ["0.44 x", "1.00 x", "12 x"]
+            [*map(multiple, (0.444, 1, 12.4, 0.0043))],
+            ["0.44 x", "1.00 x", "12 x", "0.004 x"],
         )
 
 
