@@ -24,6 +24,7 @@ _RIGHT: Final = 90
 _TOP: Final = 84
 _BAR: Final = 16
 _GAP: Final = 18
+_NUMBER: Final = 50
 _FOOT: Final = 40
 _COLOURS: Final = (
     "#1f6f8b",
@@ -40,14 +41,14 @@ _GREY: Final = "#667"
 
 def compared(results: Results) -> tuple[list[Figure], list[Named]]:
     """
-    Give what the picture shows: the figures that are compared, and the ways that are
-    compared with HAProxy.
+    Give what the picture shows: the figures that have a multiple of HAProxy's to
+    reach, and the ways that are compared with it.
     """
     ways = [way for way in results.ways if way.key not in (HAPROXY, "direct")]
     figures = [
         figure
         for figure in results.shown()
-        if figure.compared
+        if any(target.relative for target in figure.targets.values())
         and any(results.ratio(figure.key, way.key) is not None for way in ways)
     ]
     return figures, ways
@@ -117,14 +118,17 @@ def _bars(
         ratio = results.ratio(figure.key, way.key)
         if ratio is None:
             continue
-        width = _x(ratio) - _LEFT
+        end = _x(ratio)
         told = multiple(ratio) + (" \N{RIGHTWARDS ARROW}" if ratio > END else "")
-        yield _rect(_LEFT, y + 1, width, _BAR - 2, _colour(number))
+        yield _rect(_LEFT, y + 1, end - _LEFT, _BAR - 2, _colour(number))
         target = figure.target(way.key)
         if target is not None and target.relative:
             x = _x(target.bound)
             yield _mark(x, y, _BAR)
-        yield _text(_LEFT + width + 6, y + 12, told, size=11, halo=True)
+            # The number stands behind a mark that it would hide.
+            if 0 <= x - end < _NUMBER:
+                end = x
+        yield _text(end + 6, y + 12, told, size=11, halo=True)
 
 
 def _x(ratio: float) -> float:
