@@ -122,6 +122,18 @@ class WorkPool:
         work.abort()
         return False
 
+    def takeNow(self) -> IWorkEnd | None:
+        """
+        Get an idle work connection for a visitor, if one is there, as it is for most.
+        """
+        if self._closed or not self._idle:
+            return None
+        self.fill()
+        work, _ = self._idle.popitem()
+        self._busy.add(work)
+        self._notePeak()
+        return work
+
     def take(self) -> Deferred[IWorkEnd]:
         """
         Get an idle work connection for a visitor, now or when one comes.
@@ -130,12 +142,10 @@ class WorkPool:
         """
         if self._closed:
             return fail(_gone())
-        self.fill()
-        if self._idle:
-            work, _ = self._idle.popitem()
-            self._busy.add(work)
-            self._notePeak()
+        work = self.takeNow()
+        if work is not None:
             return succeed(work)
+        self.fill()
         waiting: Deferred[IWorkEnd] = Deferred(self._forget)
         self._waiting[waiting] = None
         self._notePeak()

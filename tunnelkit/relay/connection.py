@@ -186,8 +186,10 @@ def linger(handle: socket.socket | None, how: bytes) -> None:
     Set SO_LINGER, where there is a socket.
     """
     if handle is not None:
-        with contextlib.suppress(OSError):
+        try:
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+        except OSError:
+            return  # it is gone
 
 
 def giveUpAfter(transport: ITransport, seconds: float) -> None:

@@ -62,7 +62,8 @@ class LocalTCP:
         """
         A visitor came: dial the service, and join the two.
         """
-        detail.begins(self._log, start)
+        if detail.shown:
+            detail.begins(self._log, start)
         dialled = self._relay.dial(self.spec.local, DIALLING)
         self._dialling.add(dialled)
         dialled.addBoth(self._dialled, dialled)
@@ -109,7 +110,8 @@ class LocalTCP:
 
     def _ended(self, outcome: Outcome, join: IJoin, start: Start) -> None:
         self._joins.discard(join)
-        detail.ends(self._log, start, outcome.reason, join.forth, join.back)
+        if detail.shown:
+            detail.ends(self._log, start, outcome.reason, join.forth, join.back)
 
     def _ebDial(self, failure: Failure, work: IWorkEnd, start: Start) -> None:
         error = failure.value

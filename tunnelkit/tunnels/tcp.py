@@ -135,6 +135,10 @@ class PublicTCP:
             self._turnedAway(visitor, "too many visitors at once")
             return
         self.session.streams += 1
+        work = self.session.pool.takeNow()
+        if work is not None:
+            self._join(work, visitor)
+            return
         self._waiting += 1
         taken = self.session.pool.take()
         taken.addBoth(self._served)
@@ -156,7 +160,8 @@ class PublicTCP:
             work.abort()
             self._unserved(visitor, "the server has a bug: see the log above")
             return
-        detail.begins(self._log, visit)
+        if detail.shown:
+            detail.begins(self._log, visit)
         self._joins.add(join)
         join.ended.addCallback(self._ended, join, visit)
 
@@ -165,7 +170,8 @@ class PublicTCP:
         self._joins.discard(join)
         self._received += join.forth
         self._sent += join.back
-        detail.ends(self._log, visit, outcome.reason, join.forth, join.back)
+        if detail.shown:
+            detail.ends(self._log, visit, outcome.reason, join.forth, join.back)
         if outcome.code is not ResetCode.ENDED:
             self._fail(outcome)
         if self._port is None:

@@ -8,7 +8,6 @@ as a reset and never as a clean end; it loses that when the stream has ended wel
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import socket
 import termios
@@ -294,14 +293,13 @@ class RawSocket(FastEnd):
             self._shut()
 
     def _shut(self) -> None:
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError as e:
-            self._broken(e)
-            return
-        if not self._theirs:
-            # Both have ended: the kernel would tell of a hang-up without end.
-            self._unwatch()
+        if self._theirs:
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError as e:
+                self._broken(e)
+                return
+        # Else it is closed at once, which says the same.
         if self._receiver is not None:
             self._receiver.delivered()
 
@@ -350,7 +348,7 @@ class RawSocket(FastEnd):
         """
         Bytes that the kernel holds for the other side.
         """
-        with contextlib.suppress(OSError, ValueError):
-            answer = fcntl.ioctl(self.fd, termios.TIOCOUTQ, bytes(4))
-            return int.from_bytes(answer, "little")
-        return 0
+        if self._gone is not None:
+            return 0
+        answer = fcntl.ioctl(self.fd, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(answer, "little")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -144,6 +145,7 @@ def _link(one: RawSocket | WorkSocket, other: RawSocket | WorkSocket) -> None:
     other.link(one)
 
 
+@lru_cache
 def _isLiteral(host: str) -> bool:
     try:
         ip_address(host)

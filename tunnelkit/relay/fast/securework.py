@@ -5,17 +5,19 @@ Secure work: a work connection under TLS, as a socket of the loop's.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.interfaces import IWorkOwner
 from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLENTY, VIEW
-from tunnelkit.relay.fast.loop import Loop
+from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.tls import TLS
 from tunnelkit.relay.fast.work import WorkSocket
 from tunnelkit.relay.join import IDLE
 from tunnelkit.wire.frames import HEADER
+
+_unpack: Final = HEADER.unpack_from
 
 
 class SecureWorkSocket(WorkSocket):
@@ -59,6 +61,15 @@ class SecureWorkSocket(WorkSocket):
             return
         self._received(count)
 
+    def happened(self, event: int) -> None:
+        """
+        Bytes came, or something else happened.
+        """
+        if event == IN and self.reading:
+            self._read()
+        else:
+            self._unusual(event)
+
     def put(self, start: int, stop: int) -> None:
         """
         Send a part of the buffer as a DATA frame.
@@ -85,7 +96,13 @@ class SecureWorkSocket(WorkSocket):
         self._received(count)
 
     def _received(self, count: int) -> None:
-        if count:
+        size = count - HEADER.size
+        far = None if self._left or self._slow else self._far
+        if far is not None and size > 0 and _unpack(BUFFER, HEAD)[0] == size:
+            # Most reads bring one frame, whole.
+            self._receiver.count += size  # type: ignore[union-attr]
+            far.put(HEAD + HEADER.size, HEAD + count)
+        elif count:
             self._take(HEAD + count)
         if self._tls.closed and not self._gone:
             self._ended()

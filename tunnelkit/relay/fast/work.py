@@ -32,6 +32,9 @@ _ENDED: Final = (End(),)
 _DONE: Final = Struct("!II")
 _DONE_HEADER: Final = HEADER.unpack_from(encode(Done(0)))[0]
 
+_HEADER: Final = HEADER.size
+_PAYLOAD: Final = HEAD + HEADER.size
+
 _pack: Final = HEADER.pack_into
 _unpack: Final = HEADER.unpack_from
 
@@ -85,12 +88,6 @@ class WorkSocket(FastEnd, Work):
         stream = self._stream
         if stream is not None and stream.flowing and not self._gone:
             self._far = far
-
-    def unlink(self) -> None:
-        """
-        Do so no more: the stream's next bytes, if any, are for the decoder.
-        """
-        self._far = None
 
     # What Work asks.
 
@@ -174,10 +171,26 @@ class WorkSocket(FastEnd, Work):
         """
         Bytes came, or something else happened.
         """
-        if event == IN and self.reading:
-            self._read()
-        else:
+        if event != IN or not self.reading or self._left or self._far is None:
             self._unusual(event)
+            return
+        # What follows is _read and _take, written out for most of what comes: one
+        # frame, whole.
+        try:
+            count = self._receive(PLACE)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        size = count - _HEADER
+        if size > 0 and _unpack(BUFFER, HEAD)[0] == size and not self._slow:
+            self._receiver.count += size  # type: ignore[union-attr]
+            self._far.put(_PAYLOAD, HEAD + count)
+        elif count:
+            self._take(HEAD + count)
+        else:
+            self._ended()
 
     def failed(self) -> None:
         """
@@ -217,19 +230,7 @@ class WorkSocket(FastEnd, Work):
         if self._far is None or self._slow:
             self._takeRest(HEAD, stop)
             return
-        count = stop - HEAD - HEADER.size
-        if not self._left and count > 0 and _unpack(BUFFER, HEAD)[0] == count:
-            # Most reads bring one frame, whole.
-            self._receiver.count += count  # type: ignore[union-attr]
-            self._far.put(HEAD + HEADER.size, stop)
-        else:
-            self._takeFrames(stop)
-
-    def _takeFrames(self, stop: int) -> None:
-        """
-        Pass on pieces of DATA frames, put together, and leave the rest to the
-        decoder.
-        """
+        # Pieces of DATA frames are put together; the rest is for the decoder.
         at, left = HEAD, self._left
         first = end = HEAD if left else HEAD + HEADER.size
         while at < stop:
@@ -251,7 +252,7 @@ class WorkSocket(FastEnd, Work):
         self._left = left
         if end > first:
             self._receiver.count += end - first  # type: ignore[union-attr]
-            self._far.put(first, end)  # type: ignore[union-attr]
+            self._far.put(first, end)
         if at < stop:
             self._takeRest(at, stop)
 
@@ -338,8 +339,8 @@ class WorkSocket(FastEnd, Work):
         if self._holds:
             self._putHeld(start, stop)
             return
-        start -= HEADER.size
-        _pack(BUFFER, start, stop - start - HEADER.size)
+        _pack(BUFFER, start - _HEADER, stop - start)
+        start -= _HEADER
         try:
             sent = self._send(VIEW[start:stop])
         except BlockingIOError:
