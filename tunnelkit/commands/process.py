@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TextIO, TypeAlias
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
@@ -74,7 +74,7 @@ Making: TypeAlias = Callable[[Callable[[str], None]], Half]
 that no waiting can mend."""
 
 
-class IProcessReactor(IReactorCore, IReactorFromThreads):
+class IProcessReactor(IReactorCore, IReactorTime, IReactorFromThreads):
     """
     What a process needs of a reactor.
     """
@@ -110,7 +110,8 @@ def inProcess(
     running = Running(make, grace, reactor, voice(options.parent), reload)
     sys.excepthook = withoutFailures(sys.excepthook)
     atexit.register(running.leave)
-    reactor.callWhenRunning(collectSeldom)
+    # Not before the signals are taken, which is done when the reactor runs.
+    reactor.callWhenRunning(lambda: reactor.callLater(0, collectSeldom))
     return running
 
 

@@ -96,6 +96,19 @@ class Join:
     @ivar running: whether both ends are there.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_idle",
+        "_life",
+        "_over",
+        "_watch",
+        "ended",
+        "one",
+        "other",
+        "running",
+    )
+
     def __init__(self, clock: IReactorTime, idle: float = IDLE) -> None:
         self.ended: Deferred[Outcome] = Deferred()
         self._clock = clock

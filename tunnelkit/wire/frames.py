@@ -203,6 +203,8 @@ class FrameDecoder:
     payload is waited for.  After a L{WireError} the decoder is of no further use.
     """
 
+    __slots__ = ("_buffer", "_dataLeft")
+
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._dataLeft = 0

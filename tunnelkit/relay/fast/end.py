@@ -3,10 +3,10 @@
 End: a socket of the loop's, whose bytes go to another end and come from it.
 
 The moves are these.  A read goes into the one L{buffer<tunnelkit.relay.fast.buffer>},
-and from there at once to the far end (L{FastEnd.put}).  What that cannot send it
+and from there at once to the far end (C{put}).  What that cannot send it
 keeps, at most once what was read, and the end that it came from is not read before
 that has left: backpressure is not reading.  Who fills a whole buffer has more to say,
-and goes through a kernel pipe next time (L{FastEnd.putPipe}).
+and goes through a kernel pipe next time (C{putPipe}).
 
 Pausing costs nothing: only an event that comes all the same has the loop watch for
 less.
@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from typing import Any, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from tunnelkit.relay.fast.buffer import VIEW
 from tunnelkit.relay.fast.loop import ERROR, HANGUP, IN, LAST, OUT, Loop
@@ -80,8 +79,6 @@ class FastEnd:
         "_much",
         "_pending",
         "_pipe",
-        "_receive",
-        "_send",
         "_tail",
         "fd",
         "full",
@@ -99,8 +96,6 @@ class FastEnd:
     _much: bool  # whether the last read filled the buffer
     _pending: int  # bytes in the pipe
     _pipe: Pipe | None  # what waits to be written, behind the tail
-    _receive: Callable[[Any], int]
-    _send: Callable[[Any], int]
     sock: socket.socket
     _tail: bytes  # what waits to be written, before all else
 
@@ -110,8 +105,6 @@ class FastEnd:
         """
         self._loop = loop
         self.sock = sock
-        self._receive = sock.recv_into
-        self._send = sock.send
         self.fd = sock.fileno()
         self.full = self.reading = self._much = False
         self._tail = self._after = b""
@@ -225,7 +218,7 @@ class FastEnd:
 
     def _sendNow(self, data: bytes | memoryview) -> None:
         try:
-            sent = self._send(data)
+            sent = self.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as e:
@@ -280,7 +273,7 @@ class FastEnd:
         try:
             while self._tail or self._pending:
                 if self._tail:
-                    self._tail = self._tail[self._send(self._tail) :]
+                    self._tail = self._tail[self.sock.send(self._tail) :]
                 elif self._drain():
                     self._tail, self._after = self._after, b""
                 else:

@@ -28,6 +28,8 @@ HANGUP: Final[int] = select.EPOLLHUP
 
 BUDGET: Final = 0.002
 """Seconds after which the reactor has its turn, whatever is still to do here."""
+WAIT: Final = 0.001
+"""Seconds for which the loop waits for more, at most; the kernel counts in these."""
 EVENTS: Final = 256
 """Events that are asked for at a time."""
 
@@ -61,6 +63,8 @@ class Loop:
     An epoll that is one of the reactor's readers while it watches anything.
 
     @ivar pipes: pipes for bulk.
+    @ivar others: how many joins have an end that is the reactor's: they are not to
+        wait for the loop.
     """
 
     _log = Logger()
@@ -76,6 +80,9 @@ class Loop:
         self._now = now
         self._watched: dict[int, Watched] = {}
         self._epoll: select.epoll | None = None
+        self._ended = 0.0  # when the reactor had its turn
+        self._prompt = False  # whether something came sooner than that lately
+        self.others = 0
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -84,8 +91,8 @@ class Loop:
         """
         Tell C{watched} of events at a descriptor.
 
-        @param events: L{IN}, L{LAST} (the other side has ended its direction) and
-            L{OUT}, any of them or none; errors and hang-ups are told in any case.
+        @param events: C{IN}, C{LAST} (the other side has ended its direction) and
+            C{OUT}, any of them or none; errors and hang-ups are told in any case.
         """
         epoll = self._epoll or self._open()
         epoll.register(fd, events)
@@ -139,11 +146,23 @@ class Loop:
     def doRead(self) -> None:
         """
         Tell of what happened, and of what happens meanwhile, for a while.
+
+        Where it has paid lately it is waited for that: an answer most often comes
+        sooner than the reactor could have been round.
         """
-        get = self._watched.get
-        until = self._now() + BUDGET
+        get, now = self._watched.get, self._now()
+        until = now + BUDGET
+        if now - self._ended < WAIT:
+            self._prompt = True
+        wait = WAIT if self._prompt and not self.others else 0
+        timeout = 0.0
         # It may be closed, and another one opened, by what is told.
-        while (epoll := self._epoll) is not None and (events := epoll.poll(0, EVENTS)):
+        while (epoll := self._epoll) is not None and now < until:
+            events = epoll.poll(timeout, EVENTS)
+            if not events:
+                if timeout:
+                    self._prompt = False
+                break
             for fd, event in events:
                 watched = get(fd)
                 if watched is not None:
@@ -151,8 +170,9 @@ class Loop:
                         watched.happened(event)
                     except Exception:
                         self._bug(watched)
-            if self._now() >= until:
-                break
+            timeout = wait
+            now = self._now()
+        self._ended = now
 
     def logPrefix(self) -> str:
         """

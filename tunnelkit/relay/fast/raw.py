@@ -121,7 +121,7 @@ class RawSocket(FastEnd):
             return
         # What follows is _read, written out: it is most of what there is to do.
         try:
-            count = self._receive(PLACE)
+            count = self.sock.recv_into(PLACE)
         except BlockingIOError:
             return
         except OSError as e:
@@ -144,7 +144,7 @@ class RawSocket(FastEnd):
             self._readMuch()
             return
         try:
-            count = self._receive(PLACE)
+            count = self.sock.recv_into(PLACE)
         except BlockingIOError:
             return
         except OSError as e:
@@ -180,7 +180,7 @@ class RawSocket(FastEnd):
         try:
             if pipe is None:
                 # What is kept where nothing can go on is for each of very many.
-                count = self._receive(PLACE if far.takesPipes else PLENTY)
+                count = self.sock.recv_into(PLACE if far.takesPipes else PLENTY)
             else:
                 count = splice(self.fd, pipe.into, SIZE, flags=SPLICE)
         except BlockingIOError:
@@ -239,7 +239,7 @@ class RawSocket(FastEnd):
         Send a part of the buffer.
         """
         try:
-            sent = self._send(VIEW[start:stop])
+            sent = self.sock.send(VIEW[start:stop])
         except BlockingIOError:
             sent = 0
         except OSError as e:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocol, ISSLTransport
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Outcome
 from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.fast.dialling import dial
 from tunnelkit.relay.fast.listening import Listening
@@ -133,8 +133,14 @@ class FastRelay:
         if isinstance(one, _FAST) and isinstance(other, _FAST):
             join.start(one, other, opening, lambda: _link(one, other))
         else:
+            self.loop.others += 1
+            join.ended.addCallback(self._oneLess)
             join.start(cast(Attachable, one), cast(Attachable, other), opening)
         return join
+
+    def _oneLess(self, outcome: Outcome) -> Outcome:
+        self.loop.others -= 1
+        return outcome
 
 
 _FAST = RawSocket, WorkSocket

@@ -219,7 +219,8 @@ class TLS:
                     self.closed = True
                     return total
                 total += count
-                if not more.pending and not self._object.pending():
+                # A record comes whole, or not at all: there is room for each.
+                if not more.pending:
                     return total
         except ssl.SSLWantReadError:
             if not total:

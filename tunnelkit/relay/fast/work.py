@@ -177,7 +177,7 @@ class WorkSocket(FastEnd, Work):
         # What follows is _read and _take, written out for most of what comes: one
         # frame, whole.
         try:
-            count = self._receive(PLACE)
+            count = self.sock.recv_into(PLACE)
         except BlockingIOError:
             return
         except OSError as e:
@@ -205,7 +205,7 @@ class WorkSocket(FastEnd, Work):
                 self._readMuch(pipe)
                 return
         try:
-            count = self._receive(PLACE)
+            count = self.sock.recv_into(PLACE)
         except BlockingIOError:
             return
         except OSError as e:
@@ -342,7 +342,7 @@ class WorkSocket(FastEnd, Work):
         _pack(BUFFER, start - _HEADER, stop - start)
         start -= _HEADER
         try:
-            sent = self._send(VIEW[start:stop])
+            sent = self.sock.send(VIEW[start:stop])
         except BlockingIOError:
             sent = 0
         except OSError as e:
