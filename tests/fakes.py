@@ -142,6 +142,12 @@ class FakeJoin:
         self.forth = 0
         self.back = 0
 
+    def tell(self, ended: Callable[[IJoin, Outcome], None]) -> None:
+        """
+        Tell how it ended.
+        """
+        self.ended.addCallback(lambda outcome: ended(self, outcome))
+
     def abort(self, code: ResetCode, reason: str) -> None:
         """
         End it.

@@ -20,6 +20,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IJoin, Outcome
@@ -99,18 +100,24 @@ class Join:
     __slots__ = (
         "__weakref__",
         "_clock",
+        "_ended",
         "_idle",
         "_life",
+        "_outcome",
         "_over",
+        "_told",
         "_watch",
-        "ended",
         "one",
         "other",
         "running",
     )
 
+    _log = Logger()
+
     def __init__(self, clock: IReactorTime, idle: float = IDLE) -> None:
-        self.ended: Deferred[Outcome] = Deferred()
+        self._ended: Deferred[Outcome] | None = None
+        self._told: Callable[[IJoin, Outcome], None] | None = None
+        self._outcome: Outcome | None = None
         self._clock = clock
         self._idle = idle
         self.running = False
@@ -120,6 +127,26 @@ class Join:
         self.one = _Side(self)
         self.other = _Side(self)
         self.one.far, self.other.far = self.other, self.one
+
+    @property
+    def ended(self) -> Deferred[Outcome]:
+        """
+        Fires with how the join ended.
+        """
+        if self._ended is None:
+            self._ended = Deferred()
+            if self._outcome is not None:
+                self._ended.callback(self._outcome)
+        return self._ended
+
+    def tell(self, ended: Callable[[IJoin, Outcome], None]) -> None:
+        """
+        Have one function told how the join ended.
+        """
+        if self._outcome is None:
+            self._told = ended
+        else:
+            ended(self, self._outcome)
 
     @property
     def forth(self) -> int:
@@ -191,7 +218,15 @@ class Join:
             self._watch.cancel()
         self.one.stream.release()
         self.other.stream.release()
-        self.ended.callback(outcome)
+        self._outcome = outcome
+        told, self._told = self._told, None
+        if told is not None:
+            try:
+                told(self, outcome)
+            except Exception:
+                self._log.failure("a bug at the end of a stream")
+        if self._ended is not None:
+            self._ended.callback(outcome)
 
     def _signs(self) -> tuple[int, int, int, int]:
         one, other = self.one, self.other

@@ -47,7 +47,7 @@ class LocalTCP:
     def __init__(self, spec: TunnelSpec, relay: IRelay, clock: IReactorTime) -> None:
         self.spec = spec
         self._relay = relay
-        self._joins: set[IJoin] = set()
+        self._joins: dict[IJoin, Start | None] = {}
         self._dialling: set[Deferred[IEnd]] = set()
         self._bursts = Bursts(self._say, clock)
 
@@ -95,8 +95,9 @@ class LocalTCP:
             service.abort()
             self._refuseForBug(work, start, Failure())
             return
-        self._joins.add(join)
-        join.ended.addCallback(self._ended, join, start)
+        # Where nobody is told of its end it need not be kept.
+        self._joins[join] = start if detail.shown else None
+        join.tell(self._ended)
 
     def _opening(self, start: Start) -> bytes:
         """
@@ -108,9 +109,9 @@ class LocalTCP:
             self.spec.proxy, _hostPort(start.visitor), _hostPort(start.address)
         )
 
-    def _ended(self, outcome: Outcome, join: IJoin, start: Start) -> None:
-        self._joins.discard(join)
-        if detail.shown:
+    def _ended(self, join: IJoin, outcome: Outcome) -> None:
+        start = self._joins.pop(join)
+        if start is not None:
             detail.ends(self._log, start, outcome.reason, join.forth, join.back)
 
     def _ebDial(self, failure: Failure, work: IWorkEnd, start: Start) -> None:

@@ -66,7 +66,7 @@ class PublicTCP:
         self._relay = relay
         self._withdrawn = withdrawn
         self._port: IListeningPort | None = None
-        self._joins: set[IJoin] = set()
+        self._joins: dict[IJoin, detail.Visit | None] = {}
         self._waiting = 0
         self._visitors = self._failed = 0
         self._received = self._sent = 0
@@ -152,25 +152,27 @@ class PublicTCP:
 
     def _join(self, work: IWorkEnd, visitor: IEnd) -> None:
         try:
-            visit = detail.Visit(work.begin(), visitor.peer, self.name)
-            start = self._start(visit.stream, visit.visitor, visitor.local)
+            number, peer = work.begin(), visitor.peer
+            start = self._start(number, peer, visitor.local)
             join = self._relay.join(visitor, work, start)
         except Exception:
             self._log.failure("a bug at {name}", name=self.name)
             work.abort()
             self._unserved(visitor, "the server has a bug: see the log above")
             return
+        visit = None
         if detail.shown:
+            visit = detail.Visit(number, peer, self.name)
             detail.begins(self._log, visit)
-        self._joins.add(join)
-        join.ended.addCallback(self._ended, join, visit)
+        self._joins[join] = visit
+        join.tell(self._ended)
 
-    def _ended(self, outcome: Outcome, join: IJoin, visit: detail.Visit) -> None:
+    def _ended(self, join: IJoin, outcome: Outcome) -> None:
         self.session.streams -= 1
-        self._joins.discard(join)
+        visit = self._joins.pop(join)
         self._received += join.forth
         self._sent += join.back
-        if detail.shown:
+        if visit is not None:
             detail.ends(self._log, visit, outcome.reason, join.forth, join.back)
         if outcome.code is not ResetCode.ENDED:
             self._fail(outcome)

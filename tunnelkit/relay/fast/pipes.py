@@ -2,9 +2,8 @@
 """
 Pipes: kernel pipes through which bulk goes from socket to socket uncopied.
 
-An unprivileged user may have 64 MiB of pipes (C{pipe-user-pages-soft}), which is 256
-of the size that we like: more would be hardly faster, and a stream that moves so much
-at once makes others wait.  Beyond that the kernel makes smaller ones, and then pipes
+An unprivileged user may have 64 MiB of pipes (C{pipe-user-pages-soft}), which is 64
+of the size that we like; beyond that the kernel makes smaller ones, and then pipes
 of a page or two, which are worth nothing.
 """
 
@@ -15,7 +14,7 @@ import fcntl
 import os
 from typing import Final, NamedTuple
 
-SIZE: Final = 1 << 18
+SIZE: Final = 1 << 20
 """What a pipe holds where the kernel allows, in bytes."""
 LEAST: Final = 65536
 """What it must hold to be of use."""
