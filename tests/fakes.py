@@ -30,6 +30,7 @@ from tunnelkit.interfaces import (
     Outcome,
     TunnelStatus,
 )
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.wire.address import HostPort, LocalAddress
@@ -131,12 +132,14 @@ class FakeJoin:
     A join, which a test ends.
 
     @ivar outcome: how it ended.
+    @ivar buckets: how fast bytes may go, forth and back.
     """
 
     def __init__(self, one: IEnd, other: IEnd, opening: bytes) -> None:
         self.one = one
         self.other = other
         self.opening = opening
+        self.buckets: tuple[Bucket | None, Bucket | None] = None, None
         self.ended: Deferred[Outcome] = Deferred()
         self.outcome: Outcome | None = None
         self.forth = 0
@@ -271,13 +274,21 @@ class FakeRelay:
         """
         raise NotImplementedError
 
-    def join(self, one: IEnd, other: IEnd, opening: bytes) -> FakeJoin:
+    def join(
+        self,
+        one: IEnd,
+        other: IEnd,
+        opening: bytes,
+        forth: Bucket | None = None,
+        back: Bucket | None = None,
+    ) -> FakeJoin:
         """
         Join.
         """
         if self.bug is not None:
             raise self.bug
         self.joins.append(FakeJoin(one, other, opening))
+        self.joins[-1].buckets = forth, back
         return self.joins[-1]
 
 

@@ -20,6 +20,7 @@ from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Start
 
 if TYPE_CHECKING:
+    from tunnelkit.relay.bucket import Bucket
     from tunnelkit.relay.connection import Connection
     from tunnelkit.relay.secure import ClientTLS, ServerTLS
 
@@ -183,10 +184,18 @@ class IRelay(Interface):
             way.
         """
 
-    def join(one: IEnd, other: IEnd, opening: bytes) -> IJoin:
+    def join(
+        one: IEnd,
+        other: IEnd,
+        opening: bytes,
+        forth: Bucket | None = None,
+        back: Bucket | None = None,
+    ) -> IJoin:
         """
         Relay two ends into each other.
 
+        @param forth: how fast bytes may go from C{one} to C{other}.
+        @param back: how fast they may go from C{other} to C{one}.
         @param opening: bytes for C{other} before anything of C{one}'s, in one write
             with the first of those where they are there.
         """

@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 
 from tests.relay.memory import MemoryTransport, ScriptedEnd, rawEnd
 from tunnelkit.interfaces import IJoin, Outcome
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.wire.codes import ResetCode
@@ -271,6 +272,84 @@ class PortableJoinTests(ScriptedCase):
         self.join.abort(ResetCode.STOPPING, "bye")
         self.assertEqual((self.one.did[-1], self.other.did[-1]), ("release", "release"))
         self.failureResultOf(self.join.ended, ZeroDivisionError)
+
+
+class PacedTests(JoinCase):
+    """
+    A join through which bytes go at a rate: 1000 a second forth, 100 at once.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin.
+        """
+        super().setUp()
+        self.bucket = Bucket(self.clock, 1000, burst=100)
+        self.join = Join(self.clock, forth=self.bucket)
+        self.join.ended.addCallback(self.outcomes.append)
+        self.one, self.other = ScriptedEnd(), ScriptedEnd()
+        self.join.start(self.one, self.other, b"")
+        self.one.did.clear()
+        self.other.did.clear()
+
+    def written(self) -> bytes:
+        """
+        Give what the far end got.
+        """
+        return b"".join(did for did in self.other.did if isinstance(did, bytes))
+
+    def test_paced(self) -> None:
+        """
+        What is over the limit waits, its source is not read meanwhile, and all comes
+        in order; the other direction does not wait.
+        """
+        data = bytes(range(250))
+        self.one.hears.received(data)
+        self.other.hears.received(b"back")
+        self.assertEqual(self.written(), data[:100])
+        self.assertEqual(self.one.did, ["pause", b"back"])
+        self.clock.pump([0.01] * 10)
+        self.assertTrue(len(self.written()) <= 200)
+        self.clock.pump([0.01] * 10)
+        self.assertEqual(self.written(), data)
+        self.assertEqual(self.one.did[-1], "resume")
+        self.assertEqual((self.join.forth, self.join.back), (250, 4))
+        self.join.abort(ResetCode.STOPPING, "")
+
+    def test_endWaits(self) -> None:
+        """
+        The end comes behind the last byte.
+        """
+        self.one.hears.received(bytes(150))
+        self.one.hears.finished()
+        self.assertNotIn("finish", self.other.did)
+        self.clock.pump([0.01] * 10)
+        self.assertEqual((len(self.written()), self.other.did[-1]), (150, "finish"))
+        self.join.abort(ResetCode.STOPPING, "")
+
+    def test_resetWaitsNot(self) -> None:
+        """
+        A reset does not wait, and leaves nobody in line.
+        """
+        self.one.hears.received(bytes(150))
+        self.one.hears.failed(ResetCode.PEER, "reset")
+        self.assertEqual([o.code for o in self.outcomes], [ResetCode.PEER])
+        self.clock.pump([0.01] * 10)
+        self.assertEqual(len(self.written()), 100)
+
+    def test_blocked(self) -> None:
+        """
+        A far end that takes no more is given no more, whatever the limit allows; when
+        it does again, what was held goes on.
+        """
+        self.one.hears.received(bytes(150))
+        self.other.hears.blocked()
+        self.clock.pump([0.01] * 20)
+        self.assertEqual(len(self.written()), 100)
+        self.other.hears.ready()
+        self.assertEqual(len(self.written()), 150)
+        self.assertEqual(self.one.did[-1], "resume")
+        self.join.abort(ResetCode.STOPPING, "")
 
 
 class IdleTests(ScriptedCase):

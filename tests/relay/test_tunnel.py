@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar, Final
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
@@ -36,6 +37,7 @@ from tests.relay.test_secure import PAIR, SecureCase
 from tests.relay.tunnel import LOOPBACK, RELAYS, Tunnel
 from tunnelkit.interfaces import Outcome
 from tunnelkit.relay.best import isFast
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import socketOf
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
@@ -190,6 +192,34 @@ class SecureTunnelTests(TunnelCase):
         for sent in sending:
             await sent
         await self.settled(1)
+
+    async def test_limited(self) -> None:
+        """
+        Through a tunnel with a limit all comes whole, both ways, and not sooner than
+        the limit allows.
+        """
+        rate, data = 2_000_000, os.urandom(1_000_000)
+        await self.open()
+        self.tunnel.client.buckets = (
+            Bucket(reactor, rate),  # type: ignore[arg-type]
+            Bucket(reactor, rate, burst=1000),  # type: ignore[arg-type]
+        )
+        visitor, service = await self.visit()
+        began = monotonic()
+
+        def send(connection: socket.socket) -> None:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+
+        sending = [deferToThread(send, each) for each in (visitor, service)]
+        receiving = [deferToThread(receive, each) for each in (visitor, service)]
+        for received in await gatherResults(receiving):
+            self.assertEnded(received, data)
+        await gatherResults(sending)
+        self.assertTrue(monotonic() - began > (len(data) - 1000) / rate - 0.05)
+        await self.settled(1)
+        (join,) = self.tunnel.server.joins
+        self.assertEqual((join.forth, join.back), (len(data), len(data)))
 
     async def test_atOnce(self) -> None:
         """

@@ -37,6 +37,7 @@ from tunnelkit.interfaces import (
     Undialled,
 )
 from tunnelkit.relay.best import relayFor
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.portable import One, PortableRelay, endpointOf
 from tunnelkit.relay.secure import ClientTLS, Seen, ServerTLS, seen
@@ -223,6 +224,7 @@ class ClientHalf:
     @ivar works: its work connections.
     @ivar starts: the streams that were started.
     @ivar opening: what is written to the service before anything else.
+    @ivar buckets: how fast bytes may go to the service, and from it.
     @ivar outcomes: how the joins ended.
     """
 
@@ -240,6 +242,7 @@ class ClientHalf:
         self.outcomes: list[Outcome] = []
         self.losses: list[str] = []
         self.opening = b""
+        self.buckets: tuple[Bucket | None, Bucket | None] = None, None
         self.service = service
         self._reactor = reactor
         self._server = server
@@ -274,7 +277,7 @@ class ClientHalf:
         )
 
     def _join(self, service: IEnd, work: IWorkEnd) -> None:
-        join = self.relay.join(work, service, self.opening)
+        join = self.relay.join(work, service, self.opening, *self.buckets)
         join.ended.addCallback(self.outcomes.append)
 
     def _refuse(self, failure: Failure, work: IWorkEnd) -> None:

@@ -13,7 +13,7 @@ from tests.logs import Log
 from tunnelkit.interfaces import Outcome, Undialled
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.local import LocalTCP
-from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.tunnels.spec import Limits, TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Start
@@ -39,11 +39,13 @@ class LocalTests(TimedCase):
         self.local = self.published()
         self.addCleanup(lambda: self.local.cut("the test is over"))
 
-    def published(self, proxy: int = 0) -> LocalTCP:
+    def published(self, proxy: int = 0, limits: Limits = Limits()) -> LocalTCP:  # noqa: B008
         """
         Publish a service.
         """
-        spec = TunnelSpec(kind="tcp", local=LOCAL, name="web", proxy=proxy)
+        spec = TunnelSpec(
+            kind="tcp", local=LOCAL, name="web", proxy=proxy, limits=limits
+        )
         return LocalTCP(spec, self.relay, self.clock)
 
     def start(self, start: Start = START) -> FakeWork:
@@ -59,6 +61,26 @@ class LocalTests(TimedCase):
         Give what the log warns of.
         """
         return self.log.lines("warn", "error")
+
+    def test_limits(self) -> None:
+        """
+        All visitors of a tunnel share its limit, and each direction has its own;
+        without one there is nothing in between.
+        """
+        self.local = self.published(limits=Limits(inward=1000, outward=5000, burst=700))
+        for _ in range(2):
+            self.start()
+            self.relay.dials.pop()[1].callback(FakeEnd())
+        (inward, outward), second = (join.buckets for join in self.relay.joins)
+        self.assertEqual(second, (inward, outward))
+        assert inward is not None and outward is not None
+        self.assertEqual((inward.take(10**6), outward.take(10**6)), (700, 700))
+        self.clock.advance(0.1)
+        self.assertEqual((inward.take(10**6), outward.take(10**6)), (100, 500))
+        self.local = self.published()
+        self.start()
+        self.relay.dials.pop()[1].callback(FakeEnd())
+        self.assertEqual(self.relay.joins[-1].buckets, (None, None))
 
     def test_served(self) -> None:
         """

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.tunnels.spec import (
+    Limits,
     TunnelSpec,
     isTunnelName,
     parseTCP,
@@ -174,7 +175,12 @@ class ParseTCPTests(SynchronousTestCase):
             ("tcp:8000:port=0", "port=0", "the server picks one"),
             ("tcp:8000:port=", "port=: '' is not a port"),
             ("tcp:8000:proxy=v3", "proxy=v3", "v1 or v2"),
-            ("tcp:8000:prot=9000", "no option 'prot'", "name, port, proxy, unix"),
+            ("tcp:8000:limit=10", "limit=10", "write such as 64KiB"),
+            ("tcp:8000:limit-in=1B/s", "limit-in=1B/s", "the least is 1000"),
+            ("tcp:8000:limit-out=1MB/h", "limit-out=1MB/h", "such as 10MB/s"),
+            ("tcp:8000:limit=1MB:burst=x", "burst=x", "write such as 64KiB"),
+            ("tcp:8000:burst=1MB", "burst=", "of no use without limit="),
+            ("tcp:8000:prot=9000", "no option 'prot'", "limit-out, name, port, proxy"),
             ("tcp:8000:port=1:port=2", "'port' is given twice"),
             ("tcp:8000:unix=/run/app.sock", "both unix=PATH and a port"),
             ("tcp:unix=", "unix=", f"1 to {LONGEST_PATH} bytes"),
@@ -208,6 +214,18 @@ class ParseTCPTests(SynchronousTestCase):
                 self.assertIn(repr(typed), str(e))
             else:
                 self.assertTrue(isTunnelName(spec.name))
+
+    def test_limits(self) -> None:
+        """
+        A limit is for each direction, unless one has its own.
+        """
+        for options, inward, outward, burst in (
+            ("limit=10MB/s", 10**7, 10**7, 0),
+            ("limit-in=1MB/s", 10**6, 0, 0),
+            ("limit=10MB/s:limit-out=2MB/s:burst=64KiB", 10**7, 2 * 10**6, 65536),
+        ):
+            limits = Limits(inward=inward, outward=outward, burst=burst)
+            self.assertEqual(self.parse(f"tcp:8000:{options}").limits, limits)
 
 
 class TunnelSpecTests(SynchronousTestCase):

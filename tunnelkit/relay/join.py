@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IJoin, Outcome
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.stream import Attachable, Stream
 from tunnelkit.wire.codes import ResetCode
 
@@ -86,7 +87,82 @@ class _Side:
     def ready(self) -> None:
         self.full = False
         if self._join.running:
-            self.far.stream.resumeReading()
+            self.far.goOn()
+
+    def goOn(self) -> None:
+        """
+        What comes from here can be written again.
+        """
+        self.stream.resumeReading()
+
+    def leave(self) -> None:
+        """
+        The join is over.
+        """
+
+
+class _PacedSide(_Side):
+    """
+    One end of a join, from which bytes come no faster than a bucket allows.  What has
+    come and may not pass yet is held, which is no more than was read at once.
+    """
+
+    __slots__ = ("_bucket", "_finishing", "_held", "_waits")
+
+    def __init__(self, join: Join, bucket: Bucket) -> None:
+        super().__init__(join)
+        self._bucket = bucket
+        self._held = b""
+        self._waits = self._finishing = False
+
+    def received(self, data: bytes) -> None:
+        self.count += len(data)
+        self._held += data
+        if not self._waits:
+            self._pass()
+
+    def finished(self) -> None:
+        if self._held:
+            self._finishing = True
+        else:
+            super().finished()
+
+    def goOn(self) -> None:
+        if not self._held:
+            super().goOn()
+        elif not self._waits:
+            self._pass()
+
+    def leave(self) -> None:
+        self._held = b""
+        self._bucket.leave(self._come)
+
+    def _come(self) -> None:
+        self._waits = False
+        if self._held and not self.far.full:
+            self._pass()
+
+    def _pass(self) -> None:
+        """
+        Write what may pass, and wait with the rest.
+        """
+        data, count = self._held, self._bucket.take(len(self._held))
+        self._held = data[count:]
+        if self._held:
+            self.stream.pauseReading()
+            self._waits = True
+            self._bucket.wait(self._come)
+        if count:
+            self.far.stream.write(data[:count] if self._held else data)
+        if not self._held:
+            self._passed()
+
+    def _passed(self) -> None:
+        if self._finishing:
+            self._finishing = False
+            super().finished()
+        elif not self.far.full and self._join.running:
+            self.stream.resumeReading()
 
 
 @implementer(IJoin)
@@ -114,7 +190,17 @@ class Join:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, idle: float = IDLE) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        idle: float = IDLE,
+        forth: Bucket | None = None,
+        back: Bucket | None = None,
+    ) -> None:
+        """
+        @param forth: how fast bytes may go from the first end to the second.
+        @param back: how fast they may go from the second end to the first.
+        """
         self._ended: Deferred[Outcome] | None = None
         self._told: Callable[[IJoin, Outcome], None] | None = None
         self._outcome: Outcome | None = None
@@ -124,8 +210,8 @@ class Join:
         self._over = False
         self._watch: IDelayedCall | None = None
         self._life = (0, 0, 0, 0)
-        self.one = _Side(self)
-        self.other = _Side(self)
+        self.one = _Side(self) if forth is None else _PacedSide(self, forth)
+        self.other = _Side(self) if back is None else _PacedSide(self, back)
         self.one.far, self.other.far = self.other, self.one
 
     @property
@@ -216,8 +302,9 @@ class Join:
         self._over = True
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
-        self.one.stream.release()
-        self.other.stream.release()
+        for side in (self.one, self.other):
+            side.leave()
+            side.stream.release()
         self._outcome = outcome
         told, self._told = self._told, None
         if told is not None:

@@ -39,6 +39,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Undialled
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import RESETTING, Connection, Holder, linger
 from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.raw import RawEnd
@@ -139,11 +140,18 @@ class PortableRelay:
             self._reactor.callLater(0, work.dataReceived, rest)
         return work
 
-    def join(self, one: IEnd, other: IEnd, opening: bytes) -> IJoin:
+    def join(
+        self,
+        one: IEnd,
+        other: IEnd,
+        opening: bytes,
+        forth: Bucket | None = None,
+        back: Bucket | None = None,
+    ) -> IJoin:
         """
         Relay two ends into each other.
         """
-        join = Join(self._reactor, self._idle)
+        join = Join(self._reactor, self._idle, forth, back)
         join.start(cast(Attachable, one), cast(Attachable, other), opening)
         return join
 

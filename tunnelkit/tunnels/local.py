@@ -21,6 +21,7 @@ from tunnelkit.interfaces import (
     Outcome,
     Undialled,
 )
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -47,6 +48,11 @@ class LocalTCP:
     def __init__(self, spec: TunnelSpec, relay: IRelay, clock: IReactorTime) -> None:
         self.spec = spec
         self._relay = relay
+        burst = spec.limits.burst or None
+        self._inward, self._outward = (
+            Bucket(clock, rate, burst) if rate else None
+            for rate in (spec.limits.inward, spec.limits.outward)
+        )
         self._joins: dict[IJoin, Start | None] = {}
         self._dialling: set[Deferred[IEnd]] = set()
         self._bursts = Bursts(self._say, clock)
@@ -90,7 +96,9 @@ class LocalTCP:
 
     def _join(self, service: IEnd, work: IWorkEnd, start: Start) -> None:
         try:
-            join = self._relay.join(work, service, self._opening(start))
+            join = self._relay.join(
+                work, service, self._opening(start), self._inward, self._outward
+            )
         except Exception:
             service.abort()
             self._refuseForBug(work, start, Failure())

@@ -18,10 +18,20 @@ from tunnelkit.wire.address import (
     parseHostPort,
     parsePort,
 )
+from tunnelkit.wire.rate import parseRate, parseSize
 
 _LONGEST_NAME: Final = 200
 _PROXY_VERSIONS: Final = {"v1": 1, "v2": 2}
-_TCP_OPTIONS: Final = ("name", "port", "proxy", "unix")
+_TCP_OPTIONS: Final = (
+    "burst",
+    "limit",
+    "limit-in",
+    "limit-out",
+    "name",
+    "port",
+    "proxy",
+    "unix",
+)
 
 
 def isTunnelName(text: str) -> bool:
@@ -30,6 +40,21 @@ def isTunnelName(text: str) -> bool:
     them a space.
     """
     return 0 < len(text) <= _LONGEST_NAME and text.isprintable() and " " not in text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    How fast bytes may go through a tunnel, all its visitors together.
+
+    @ivar inward: bytes a second from visitors to the service; 0 is without a limit.
+    @ivar outward: bytes a second from the service to visitors; likewise.
+    @ivar burst: bytes that may go at once after a rest; 0 is a tenth of a second's.
+    """
+
+    inward: int = 0
+    outward: int = 0
+    burst: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +68,7 @@ class TunnelSpec:
     @ivar name: the tunnel's name, unique in its client.
     @ivar proxy: the version of the PROXY header that the local service gets, or 0:
         none.
+    @ivar limits: how fast bytes may go.
     """
 
     kind: str
@@ -50,6 +76,7 @@ class TunnelSpec:
     port: int = 0
     name: str
     proxy: int = 0
+    limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         if not isTunnelName(self.name):
@@ -140,7 +167,7 @@ def _escaped(characters: Iterator[str]) -> str:
 def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
     """
     Read what follows C{tcp:}, which is C{[HOST:]PORT} or C{unix=PATH}, and the
-    options C{port}, C{name} and C{proxy}.
+    options.
 
     @raise ValueError: the text says what is wrong.
     """
@@ -155,7 +182,35 @@ def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
         port=_publicPort(options.get("port")),
         name=options.get("name", f"tcp-{local}"),
         proxy=_proxyVersion(options.get("proxy")),
+        limits=_limits(options),
     )
+
+
+def _limits(options: dict[str, str]) -> Limits:
+    """
+    Read how fast bytes may go: C{limit} is for each direction, where there is none
+    of its own.
+    """
+    both = _rate(options, "limit", 0)
+    limits = Limits(
+        inward=_rate(options, "limit-in", both),
+        outward=_rate(options, "limit-out", both),
+        burst=_read(options, "burst", parseSize) if "burst" in options else 0,
+    )
+    if limits.burst and not limits.inward and not limits.outward:
+        raise ValueError("burst= is of no use without limit=: give both, or neither")
+    return limits
+
+
+def _rate(options: dict[str, str], name: str, otherwise: int) -> int:
+    return _read(options, name, parseRate) if name in options else otherwise
+
+
+def _read(options: dict[str, str], name: str, read: Callable[[str], int]) -> int:
+    try:
+        return read(options[name])
+    except ValueError as e:
+        raise ValueError(f"{name}={options[name]}: {e}") from None
 
 
 def _local(arguments: list[str], path: str | None) -> LocalAddress:

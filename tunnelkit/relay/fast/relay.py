@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocol, ISSLTransport
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Outcome
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.fast.dialling import dial
 from tunnelkit.relay.fast.listening import Listening
@@ -125,13 +126,23 @@ class FastRelay:
         self._reactor.callLater(0, work.takeEarly, rest)
         return work
 
-    def join(self, one: IEnd, other: IEnd, opening: bytes) -> IJoin:
+    def join(
+        self,
+        one: IEnd,
+        other: IEnd,
+        opening: bytes,
+        forth: Bucket | None = None,
+        back: Bucket | None = None,
+    ) -> IJoin:
         """
         Relay two ends into each other.
         """
-        join = Join(self._ticks, self._idle)
+        join = Join(self._ticks, self._idle, forth, back)
         if isinstance(one, _FAST) and isinstance(other, _FAST):
-            join.start(one, other, opening, lambda: _link(one, other))
+            # What is paced goes by way of the join.
+            paced = forth is not None or back is not None
+            link = _unlinked if paced else lambda: _link(one, other)
+            join.start(one, other, opening, link)
         else:
             self.loop.others += 1
             join.ended.addCallback(self._oneLess)
@@ -144,6 +155,12 @@ class FastRelay:
 
 
 _FAST = RawSocket, WorkSocket
+
+
+def _unlinked() -> None:
+    """
+    Leave it to the join to pass bytes on.
+    """
 
 
 def _link(one: RawSocket | WorkSocket, other: RawSocket | WorkSocket) -> None:

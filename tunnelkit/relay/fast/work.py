@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit.interfaces import IWorkOwner
 from tunnelkit.relay.connection import ENDING, RESETTING, linger
 from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLACE, SMALL, VIEW
-from tunnelkit.relay.fast.end import SPLICE, FastEnd, Sink, splice
+from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, splice
 from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.pipes import SIZE, Pipe
 from tunnelkit.relay.join import IDLE
@@ -79,6 +79,8 @@ class WorkSocket(FastEnd, Work):
         """
         stream = super().attach(receiver)
         self._receiver = receiver
+        # Until there is a link.
+        self._far = Passing(receiver)
         return stream
 
     def link(self, far: Sink) -> None:
