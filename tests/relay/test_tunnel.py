@@ -201,8 +201,8 @@ class SecureTunnelTests(TunnelCase):
         rate, data = 2_000_000, os.urandom(1_000_000)
         await self.open()
         self.tunnel.client.buckets = (
-            Bucket(reactor, rate),  # type: ignore[arg-type]
-            Bucket(reactor, rate, burst=1000),  # type: ignore[arg-type]
+            Bucket(reactor, rate),
+            Bucket(reactor, rate, burst=1000),
         )
         visitor, service = await self.visit()
         began = monotonic()
