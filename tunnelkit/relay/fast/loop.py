@@ -30,6 +30,8 @@ BUDGET: Final = 0.002
 """Seconds after which the reactor has its turn, whatever is still to do here."""
 WAIT: Final = 0.001
 """Seconds for which the loop waits for more, at most; the kernel counts in these."""
+AGAIN: Final = 8
+"""How often it asks before it sleeps: to be woken costs more than these together."""
 EVENTS: Final = 256
 """Events that are asked for at a time."""
 
@@ -154,14 +156,12 @@ class Loop:
         until = now + BUDGET
         if now - self._ended < WAIT:
             self._prompt = True
-        wait = WAIT if self._prompt and not self.others else 0
-        timeout = 0.0
+        wait = self._prompt and not self.others
+        patient = False
         # It may be closed, and another one opened, by what is told.
         while (epoll := self._epoll) is not None and now < until:
-            events = epoll.poll(timeout, EVENTS)
+            events = epoll.poll(0, EVENTS) or (patient and self._more(epoll))
             if not events:
-                if timeout:
-                    self._prompt = False
                 break
             for fd, event in events:
                 watched = get(fd)
@@ -170,9 +170,20 @@ class Loop:
                         watched.happened(event)
                     except Exception:
                         self._bug(watched)
-            timeout = wait
+            patient = wait
             now = self._now()
         self._ended = now
+
+    def _more(self, epoll: select.epoll) -> list[tuple[int, int]]:
+        """
+        Wait for more, a moment.
+        """
+        for _ in range(AGAIN):
+            if events := epoll.poll(0, EVENTS):
+                return events
+        events = epoll.poll(WAIT, EVENTS)
+        self._prompt = bool(events)
+        return events
 
     def logPrefix(self) -> str:
         """
