@@ -15,7 +15,7 @@ SMALL: Final = 16384
 """How much is read at once from a connection that has not shown yet that it has much
 to say, in bytes; also what is kept, at most, of a direction that cannot go on."""
 
-LARGE: Final = 65536
+LARGE: Final = 57344
 """The same of a connection that has, where no pipe can carry it."""
 
 HEAD: Final = 4

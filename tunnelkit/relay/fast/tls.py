@@ -24,13 +24,13 @@ from tunnelkit.relay.fast.buffer import LARGE
 from tunnelkit.relay.secure import ALPN, ClientTLS, Seen, ServerTLS
 from tunnelkit.wire.certificate import CertificatePair
 
-_SCRATCH: Final = bytearray(LARGE * 3 // 4)
+_RECORD: Final = 16384
+"""The most that is encrypted in one piece."""
+
+_SCRATCH: Final = bytearray(LARGE - _RECORD - 512)
 """Where ciphertext is read to.  What it decrypts to, and one record that was not
 whole before, fit into the buffer."""
 _CIPHERTEXT: Final = memoryview(_SCRATCH)
-
-_RECORD: Final = 16384
-"""The most that is encrypted in one piece."""
 
 _OTHER_NAMES: Final = (62, 64)
 """OpenSSL's numbers for a certificate that is for another host, or address."""
@@ -203,8 +203,18 @@ class TLS:
         if not count:
             self.closed = True
             return 0
-        self._in.write(_CIPHERTEXT[:count])
-        return self.decrypt(place)
+        if count <= _RECORD:
+            self._in.write(_CIPHERTEXT[:count])
+            return self.decrypt(place)
+        total = 0
+        # By and by: memory keeps the size that it once had.
+        for at in range(0, count, _RECORD):
+            self._in.write(_CIPHERTEXT[at : min(at + _RECORD, count)])
+            with contextlib.suppress(BlockingIOError):
+                total += self.decrypt(place[total:])
+        if not total and not self.closed:
+            raise BlockingIOError
+        return total
 
     def decrypt(self, place: Any) -> int:
         """
@@ -233,13 +243,15 @@ class TLS:
 
         @return: whether the kernel has it all; if not, L{flush} later.
         """
-        write, at, size = self._object.write, 0, len(data)
+        size = len(data)
         if size <= _RECORD:
-            write(data)
-        else:
-            while at < size:
-                at += write(data[at:])
-        return self.flush()
+            self._object.write(data)
+            return self.flush()
+        pieces = [self._rest]
+        for at in range(0, size, _RECORD):
+            self._object.write(data[at : at + _RECORD])
+            pieces.append(self._out.read())
+        return self._sendNow(b"".join(pieces))
 
     def flush(self) -> bool:
         """
@@ -248,7 +260,9 @@ class TLS:
         @return: whether the kernel has it all.
         @raise OSError: the connection is lost.
         """
-        ready = self._rest + self._out.read() if self._rest else self._out.read()
+        return self._sendNow(self._rest + self._out.read())
+
+    def _sendNow(self, ready: bytes) -> bool:
         if not ready:
             return True
         try:
