@@ -212,6 +212,10 @@ class TunnelStatus:
     @ivar received: bytes from visitors, live.
     @ivar sent: bytes to visitors, live.
     @ivar withdrawn: whether it takes no more visitors, and waits for the last to go.
+    @ivar compress: how visitors' bytes are compressed, or empty.
+    @ivar receivedPacked: bytes from visitors as they crossed the tunnel: fewer where
+        they are compressed.
+    @ivar sentPacked: bytes to visitors, likewise.
     """
 
     name: str
@@ -226,6 +230,9 @@ class TunnelStatus:
     received: int
     sent: int
     withdrawn: bool = False
+    compress: str = ""
+    receivedPacked: int = 0
+    sentPacked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

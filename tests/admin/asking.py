@@ -49,6 +49,8 @@ TUNNEL: Final = TunnelStatus(
     failed=7,
     received=1536,
     sent=5_368_709_120,
+    receivedPacked=1536,
+    sentPacked=5_368_709_120,
 )
 STATUS: Final = ServerStatus(
     program="tunnelkit 26.11.0",

@@ -131,6 +131,9 @@ class TunnelsTests(AskingCase):
                         "received": 1536,
                         "sent": 5_368_709_120,
                         "withdrawn": False,
+                        "compress": "",
+                        "received_packed": 1536,
+                        "sent_packed": 5_368_709_120,
                     }
                 ]
             },

@@ -86,8 +86,33 @@ class MetricsTests(AskingCase):
                 ("tunnelkit_tunnel_visitors_failed_total", WEB): 7,
                 ("tunnelkit_tunnel_received_bytes_total", WEB): 1536,
                 ("tunnelkit_tunnel_sent_bytes_total", WEB): 5_368_709_120,
+                ("tunnelkit_tunnel_received_packed_bytes_total", WEB): 1536,
+                ("tunnelkit_tunnel_sent_packed_bytes_total", WEB): 5_368_709_120,
+                ("tunnelkit_tunnel_compression_ratio", WEB): 1,
             },
         )
+
+    def test_compressed(self) -> None:
+        """
+        What compression gains is a number of its own, over all tunnels of a series; 1
+        before there is anything to compress.
+        """
+        packed = replace(
+            TUNNEL,
+            received=1000,
+            sent=5000,
+            compress="zstd",
+            receivedPacked=500,
+            sentPacked=700,
+        )
+        plain = replace(packed, received=0, sent=800, receivedPacked=0, sentPacked=800)
+        ratio = "tunnelkit_tunnel_compression_ratio", WEB
+        for tunnels, expected in (((packed,), 5), ((packed, plain), 3.4)):
+            self.source.now = replace(STATUS, tunnels=tunnels)
+            self.assertEqual(self.values()[ratio], expected)
+        nothing = replace(plain, sent=0, sentPacked=0)
+        self.source.now = replace(STATUS, tunnels=(nothing,))
+        self.assertEqual(self.values()[ratio], 1)
 
     def test_trouble(self) -> None:
         """
@@ -174,7 +199,7 @@ class MetricsTests(AskingCase):
         )
         values = self.values()
         self.assertEqual(values["tunnelkit_healthy", ""], 1)
-        self.assertEqual(len(values), 20)
+        self.assertEqual(len(values), 23)
 
     def test_longNames(self) -> None:
         """

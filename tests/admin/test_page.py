@@ -212,6 +212,20 @@ class PageTests(PageCase):
         self.assertIn("2.0 KiB", words)
         self.assertNotIn("1.5 KiB", words)
 
+    def test_compressed(self) -> None:
+        """
+        What compression gains stands beside the bytes of a tunnel; where there is none
+        there is a dash.
+        """
+        self.assertIn("\N{EN DASH}", self.page().words)
+        packed = replace(
+            TUNNEL, sent=14464, compress="zstd", receivedPacked=2000, sentPacked=3000
+        )
+        self.source.now = replace(STATUS, tunnels=(packed,))
+        words = self.page().words
+        self.assertNotIn("\N{EN DASH}", words)
+        self.assertEqual(words[words.index("3.2 to 1") + 1], "zstd")
+
     def test_refresh(self) -> None:
         """
         Without a script the page refreshes itself.
@@ -246,7 +260,7 @@ class HostileTests(PageCase):
         self.assertEqual(page.links, usual.links)
         self.assertEqual(page.ids, usual.ids)
         # The program, the trouble, the count, five of the tunnel, five of the session.
-        self.assertEqual(page.words.count(HOSTILE), 13)
+        self.assertEqual(page.words.count(HOSTILE), 14)
 
     def test_unprintableText(self) -> None:
         """

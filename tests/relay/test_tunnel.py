@@ -67,6 +67,7 @@ class TunnelCase(TestCase):
 
     secure = True
     path: ClassVar[str] = "portable"
+    compress: ClassVar[str] = ""
 
     def setUp(self) -> None:
         """
@@ -82,7 +83,7 @@ class TunnelCase(TestCase):
         """
         service = HostPort(LOOPBACK, self.listening.getsockname()[1])
         self.tunnel = tunnel = Tunnel(
-            reactor, service, self.secure, idle, RELAYS[self.path]
+            reactor, service, self.secure, idle, RELAYS[self.path], self.compress
         )
         self.addCleanup(lambda: Deferred.fromCoroutine(tunnel.close()))
         await tunnel.open(count)

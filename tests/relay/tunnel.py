@@ -39,6 +39,7 @@ from tunnelkit.interfaces import (
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.packed import Packing
 from tunnelkit.relay.portable import One, PortableRelay, endpointOf
 from tunnelkit.relay.secure import ClientTLS, Seen, ServerTLS, seen
 from tunnelkit.wire.address import HostPort, LocalAddress
@@ -149,6 +150,7 @@ class ServerHalf:
     The half that visitors come to.
 
     @ivar free: idle work connections.
+    @ivar packing: how streams are compressed, where they are.
     @ivar joins: all that there were.
     @ivar outcomes: how they ended.
     @ivar losses: why work connections were lost.
@@ -160,6 +162,7 @@ class ServerHalf:
         self.relay = relay
         self.tls = None if pair is None else ServerTLS(pair)
         self.free: list[IWorkEnd] = []
+        self.packing: Packing | None = None
         self.joins: list[IJoin] = []
         self.outcomes: list[Outcome] = []
         self.losses: list[str] = []
@@ -190,7 +193,8 @@ class ServerHalf:
             return
         work, visitor = self.free.pop(), self._visitors.pop(0)
         start = Start(work.begin(), "test", "tcp", visitor.peer, visitor.local)
-        join = self.relay.join(visitor, work, said(start))
+        end = work if self.packing is None else self.packing.end(work)
+        join = self.relay.join(visitor, end, said(start))
         self.joins.append(join)
         join.ended.addCallback(self.outcomes.append)
 
@@ -225,6 +229,7 @@ class ClientHalf:
     @ivar starts: the streams that were started.
     @ivar opening: what is written to the service before anything else.
     @ivar buckets: how fast bytes may go to the service, and from it.
+    @ivar packing: how streams are compressed, where they are.
     @ivar outcomes: how the joins ended.
     """
 
@@ -243,6 +248,7 @@ class ClientHalf:
         self.losses: list[str] = []
         self.opening = b""
         self.buckets: tuple[Bucket | None, Bucket | None] = None, None
+        self.packing: Packing | None = None
         self.service = service
         self._reactor = reactor
         self._server = server
@@ -277,7 +283,8 @@ class ClientHalf:
         )
 
     def _join(self, service: IEnd, work: IWorkEnd) -> None:
-        join = self.relay.join(work, service, self.opening, *self.buckets)
+        end = work if self.packing is None else self.packing.end(work)
+        join = self.relay.join(end, service, self.opening, *self.buckets)
         join.ended.addCallback(self.outcomes.append)
 
     def _refuse(self, failure: Failure, work: IWorkEnd) -> None:
@@ -311,15 +318,20 @@ class Tunnel:
         secure: bool = True,
         idle: float = 300.0,
         relay: Callable[[Any, float], IRelay] = PortableRelay,
+        compress: str = "",
     ) -> None:
         """
         @param relay: makes the relay of each half.
+        @param compress: how streams are compressed, or empty.
         """
         pair = pairOf("localhost") if secure else None
         self.server = ServerHalf(reactor, relay(reactor, idle), pair)
         self.port = portOf(self.server.port)
         at = HostPort(LOOPBACK, portOf(self.server.workPort))
         self.client = ClientHalf(reactor, relay(reactor, idle), at, service, secure)
+        if compress:
+            self.server.packing = Packing(compress, "the client", reactor)
+            self.client.packing = Packing(compress, "the server", reactor)
 
     async def open(self, count: int = 1) -> None:
         """

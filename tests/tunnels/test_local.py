@@ -4,6 +4,8 @@ Tests for L{tunnelkit.tunnels.local}.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectingCancelledError
 from twisted.python.failure import Failure
@@ -11,6 +13,7 @@ from twisted.python.failure import Failure
 from tests.fakes import FakeEnd, FakeRelay, FakeWork, TimedCase
 from tests.logs import Log
 from tunnelkit.interfaces import Outcome, Undialled
+from tunnelkit.relay.packed import Packed
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.spec import Limits, TunnelSpec
@@ -39,12 +42,22 @@ class LocalTests(TimedCase):
         self.local = self.published()
         self.addCleanup(lambda: self.local.cut("the test is over"))
 
-    def published(self, proxy: int = 0, limits: Limits = Limits()) -> LocalTCP:  # noqa: B008
+    def published(
+        self,
+        proxy: int = 0,
+        limits: Limits = Limits(),  # noqa: B008
+        compress: str = "",
+    ) -> LocalTCP:
         """
         Publish a service.
         """
         spec = TunnelSpec(
-            kind="tcp", local=LOCAL, name="web", proxy=proxy, limits=limits
+            kind="tcp",
+            local=LOCAL,
+            name="web",
+            proxy=proxy,
+            limits=limits,
+            compress=compress,
         )
         return LocalTCP(spec, self.relay, self.clock)
 
@@ -81,6 +94,36 @@ class LocalTests(TimedCase):
         self.start()
         self.relay.dials.pop()[1].callback(FakeEnd())
         self.assertEqual(self.relay.joins[-1].buckets, (None, None))
+
+    def test_compressed(self) -> None:
+        """
+        What goes between the two sides is compressed where that was asked for, and
+        what goes between client and service never.
+        """
+        self.local = self.published(compress="deflate")
+        work, service = self.start(replace(START, compress="deflate")), FakeEnd()
+        self.relay.dials[-1][1].callback(service)
+        (join,) = self.relay.joins
+        self.assertIsInstance(join.one, Packed)
+        self.assertIs(join.other, service)
+        join.one.abort()
+        self.assertTrue(work.aborted)
+        join.end()
+
+    def test_compressedOtherwise(self) -> None:
+        """
+        A visitor whose bytes do not come as they should is turned away, not served
+        rubbish; that is logged.
+        """
+        reason = "the server does not compress as it was asked to"
+        for asked, told in (("", "deflate"), ("deflate", ""), ("deflate", "zstd")):
+            self.local = self.published(compress=asked)
+            work = self.start(replace(START, compress=told))
+            self.assertEqual(work.refused, [(ResetCode.DENIED, reason)])
+            self.assertEqual(self.local.streams, 0)
+            self.local.cut("the test is over")
+        self.assertEqual(self.relay.dials, [])
+        self.assertEqual(self.warnings(), [f"visitors of web are reset: {reason}"] * 3)
 
     def test_served(self) -> None:
         """

@@ -18,8 +18,9 @@ from tunnelkit.state.store import MemoryStore
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import PROBE, Published
 from tunnelkit.tunnels.tcp import PublicTCP
-from tunnelkit.wire import codes
+from tunnelkit.wire import codes, packing
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import COMPRESS
 from tunnelkit.wire.messages import Open, Ping
 from tunnelkit.wire.ports import PortSet
 
@@ -111,6 +112,30 @@ class OpenTests(PublishedCase):
         self.assertEqual(
             self.log.lines("info"), ["tcp://vps.example.org:9000 is laptop's web"]
         )
+
+    def test_compressed(self) -> None:
+        """
+        Visitors' bytes are compressed where the client asks for it.
+        """
+        one, _ = self.logIn()
+        tunnel = self.successResultOf(self.open(one, compress="deflate"))
+        self.assertEqual(tunnel.compress, "deflate")
+        self.assertEqual(self.opened(one, "plain").compress, "")
+
+    def test_cannotCompress(self) -> None:
+        """
+        A server that cannot compress so says that, and what to do; no port is used up.
+        """
+        self.patch(packing, "library", lambda: None)
+        one, _ = self.logIn()
+        for compress, words in (
+            ("lz4", "does not compress by 'lz4', only by deflate or zstd"),
+            ("zstd", "has no library for zstd: install tunnelkit[zstd] there, or ask"),
+        ):
+            refusal = self.refusal(self.open(one, compress=compress))
+            self.assertEqual((refusal.code, refusal.retry), (COMPRESS, False))
+            self.assertIn(f"this server {words}", refusal.reason)
+        self.assertEqual(self.relay.ports, {})
 
     def test_flood(self) -> None:
         """

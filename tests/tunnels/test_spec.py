@@ -16,6 +16,7 @@ from tunnelkit.tunnels.spec import (
     parseTunnel,
     splitDescription,
 )
+from tunnelkit.wire import packing
 from tunnelkit.wire.address import LONGEST_PATH, HostPort, SocketPath
 
 KINDS = {"tcp": parseTCP, "also": parseTCP}
@@ -175,6 +176,8 @@ class ParseTCPTests(SynchronousTestCase):
             ("tcp:8000:port=0", "port=0", "the server picks one"),
             ("tcp:8000:port=", "port=: '' is not a port"),
             ("tcp:8000:proxy=v3", "proxy=v3", "v1 or v2"),
+            ("tcp:8000:compress=lz4", "compress=lz4: it is deflate or zstd"),
+            ("tcp:8000:compress=", "compress=: it is deflate or zstd"),
             ("tcp:8000:limit=10", "limit=10", "write such as 64KiB"),
             ("tcp:8000:limit-in=1B/s", "limit-in=1B/s", "the least is 1000"),
             ("tcp:8000:limit-out=1MB/h", "limit-out=1MB/h", "such as 10MB/s"),
@@ -226,6 +229,23 @@ class ParseTCPTests(SynchronousTestCase):
         ):
             limits = Limits(inward=inward, outward=outward, burst=burst)
             self.assertEqual(self.parse(f"tcp:8000:{options}").limits, limits)
+
+    def test_compression(self) -> None:
+        """
+        Nothing is compressed unless that is said.
+        """
+        self.assertEqual(self.parse("tcp:8000").compress, "")
+        self.assertEqual(self.parse("tcp:8000:compress=deflate").compress, "deflate")
+
+    def test_noLibrary(self) -> None:
+        """
+        Where the library for it is not installed that is said, and what to do.
+        """
+        self.patch(packing, "library", object)
+        self.assertEqual(self.parse("tcp:8000:compress=zstd").compress, "zstd")
+        self.patch(packing, "library", lambda: None)
+        error = self.assertRaises(ValueError, self.parse, "tcp:8000:compress=zstd")
+        self.assertIn("install tunnelkit[zstd], or write compress=deflate", str(error))
 
 
 class TunnelSpecTests(SynchronousTestCase):

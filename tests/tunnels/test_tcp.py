@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 from itertools import count
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -21,12 +22,18 @@ from tests.fakes import (
     session,
 )
 from tests.logs import Log
+from tests.relay.memory import Heard, ScriptedEnd
 from tunnelkit.control.session import STREAMS
 from tunnelkit.interfaces import Lease, Outcome, TunnelStatus
+from tunnelkit.relay.packed import Packed
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.tcp import WAITING, PublicTCP
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codec import fromServer
 from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.frames import FrameDecoder, Message
+from tunnelkit.wire.messages import Start
+from tunnelkit.wire.packing import Deflater
 
 PORT = 9000
 LEASE = Lease("tcp", PORT, "ann", "laptop", "web", 1000.0)
@@ -395,6 +402,49 @@ class EndingTests(PublicCase):
         self.assertQuiet()
 
 
+class CompressedTests(PublicCase):
+    """
+    A tunnel whose visitors' bytes are compressed.
+    """
+
+    def test_compressed(self) -> None:
+        """
+        The client is told of each visitor that it is so, and what crosses the tunnel
+        counts beside what visitors see.
+        """
+        self.tunnel = PublicTCP(
+            self.session,
+            "web",
+            LEASE,
+            "tcp://vps.example.org:9000",
+            self.relay,
+            self.clock,
+            lambda tunnel, free: None,
+            "deflate",
+        )
+        self.relay.ports.clear()
+        self.tunnel.listen("")
+        join = self.serve()
+        (frame,) = FrameDecoder().feed(join.opening)
+        assert isinstance(frame, Message)
+        start = fromServer(frame)
+        assert isinstance(start, Start)
+        self.assertEqual((start.stream, start.compress), (1, "deflate"))
+        self.assertIsInstance(join.other, Packed)
+        work: Any = ScriptedEnd(delivers=False)
+        packed = self.tunnel._packing.end(work)  # type: ignore[union-attr]
+        stream = packed.attach(Heard())
+        stream.write(bytes(1000))
+        packed.received(Deflater().pack(b"abc"))
+        join.forth, join.back = 1000, 3
+        status = self.tunnel.status()
+        self.assertEqual(status.compress, "deflate")
+        self.assertEqual((status.received, status.sent), (1000, 3))
+        self.assertTrue(0 < status.receivedPacked < 50)
+        self.assertEqual(status.sentPacked, packed.count)
+        stream.reset(ResetCode.STOPPING, "")
+
+
 class StatusTests(PublicCase):
     """
     The admin rooms show what goes on.
@@ -420,6 +470,8 @@ class StatusTests(PublicCase):
             failed=0,
             received=13,
             sent=204,
+            receivedPacked=13,
+            sentPacked=204,
         )
         self.assertEqual(self.tunnel.status(), expected)
         first.end()

@@ -32,6 +32,7 @@ class Channel:
     def __init__(self) -> None:
         self.requests: list[Open] = []
         self.answers: list[Deferred[Opened]] = []
+        self.closes: list[str] = []
 
     def open(self, request: Callable[[int], Open]) -> Deferred[Opened]:
         """
@@ -41,11 +42,19 @@ class Channel:
         self.answers.append(Deferred())
         return self.answers[-1]
 
-    def accept(self) -> None:
+    def close(self, tunnel: str) -> Deferred[Closed]:
+        """
+        Withdraw a tunnel.
+        """
+        self.closes.append(tunnel)
+        return Deferred()
+
+    def accept(self, compress: str = "") -> None:
         """
         Answer the last request.
         """
-        self.answers[-1].callback(Opened(len(self.requests), "web", ADDRESS))
+        opened = Opened(len(self.requests), "web", ADDRESS, compress)
+        self.answers[-1].callback(opened)
 
     def refuse(self, refusal: Refusal) -> None:
         """
@@ -244,3 +253,42 @@ class WantedTests(TimedCase):
         spec = replace(SPEC, port=0)
         Wanted(spec, self.clock, lambda: 0.5, self.count).ask(self.channel)
         self.assertEqual(self.channel.requests[-1].port, 0)
+
+
+class CompressedTests(TimedCase):
+    """
+    A tunnel that is to be compressed is so, or is not open.
+    """
+
+    def setUp(self) -> None:
+        """
+        Want it, and log in.
+        """
+        super().setUp()
+        self.log = Log(self)
+        spec = replace(SPEC, compress="deflate")
+        self.wanted = Wanted(spec, self.clock, lambda: 0.5, lambda: None)
+        self.channel = Channel()
+        self.wanted.ask(self.channel)
+        self.addCleanup(self.wanted.forget)
+
+    def test_asked(self) -> None:
+        """
+        The server is asked for it, and does as it is asked.
+        """
+        self.assertEqual(self.channel.requests[-1].compress, "deflate")
+        self.channel.accept("deflate")
+        self.assertEqual(self.wanted.address, ADDRESS)
+
+    def test_oldServer(self) -> None:
+        """
+        A server that has not even seen that it was asked is told to close the tunnel
+        again, and the user what to do.
+        """
+        self.channel.accept()
+        self.assertEqual((self.wanted.address, self.channel.closes), ("", ["web"]))
+        self.assertEqual(
+            self.wanted.refused,
+            "the server knows nothing of compression: have it updated, or leave "
+            "compress= away",
+        )

@@ -335,6 +335,7 @@ class CodesTests(SynchronousTestCase):
                 "WITHDRAWN",
                 "BUSY",
                 "INTERNAL",
+                "CORRUPT",
             ],
         )
-        self.assertEqual(sorted(ResetCode), list(range(12)))
+        self.assertEqual(sorted(ResetCode), list(range(13)))

@@ -587,6 +587,7 @@ class CodeTableTests(SynchronousTestCase):
 
 LIMITS: Final[Mapping[str, str]] = {
     "payload of a DATA frame": "wire.frames.LONGEST",
+    "window of a stream compressed by zstd": "wire.packing.WINDOW",
     "reason of a RESET": "wire.frames._REASON",
     "text in a message": "wire.codec._TEXT",
     "list in a message": "wire.codec._ITEMS",

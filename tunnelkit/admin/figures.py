@@ -47,6 +47,14 @@ def size(count: int) -> str:
     return f"{shown:.1f} {unit}"
 
 
+def ratio(plain: int, packed: int) -> str:
+    """
+    Show how much smaller compression made something: 3.2 to 1.  Where nothing was
+    compressed yet that is not known.
+    """
+    return f"{plain / packed:.1f} to 1" if packed else "\N{EN DASH}"
+
+
 def milliseconds(seconds: float | None) -> str:
     """
     Show a time that something took, and a dash where it is not known.

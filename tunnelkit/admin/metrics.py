@@ -142,6 +142,22 @@ def _tunnels(tunnels: tuple[TunnelStatus, ...], most: int) -> Iterator[Metric]:
         "tunnel_received_bytes", "Bytes from visitors.", lambda t: t.received
     )
     yield series.counter("tunnel_sent_bytes", "Bytes to visitors.", lambda t: t.sent)
+    yield series.counter(
+        "tunnel_received_packed_bytes",
+        "Bytes from visitors as they crossed the tunnel, compressed or not.",
+        lambda t: t.receivedPacked,
+    )
+    yield series.counter(
+        "tunnel_sent_packed_bytes",
+        "Bytes to visitors as they crossed the tunnel, compressed or not.",
+        lambda t: t.sentPacked,
+    )
+    yield series.ratio(
+        "tunnel_compression_ratio",
+        "Visitors' bytes for each byte in the tunnel; 1 where nothing is compressed.",
+        lambda t: t.received + t.sent,
+        lambda t: t.receivedPacked + t.sentPacked,
+    )
 
 
 class _Series(Generic[_Item]):
@@ -184,6 +200,22 @@ class _Series(Generic[_Item]):
         family = GaugeMetricFamily(f"tunnelkit_{name}", meaning, labels=self._names)
         for labels, group in self._groups:
             family.add_metric(labels, together(map(measure, group)))
+        return family
+
+    def ratio(
+        self,
+        name: str,
+        meaning: str,
+        measure: Callable[[_Item], float],
+        other: Callable[[_Item], float],
+    ) -> Metric:
+        """
+        Give a metric that is one sum in another; 1 before there is anything.
+        """
+        family = GaugeMetricFamily(f"tunnelkit_{name}", meaning, labels=self._names)
+        for labels, group in self._groups:
+            below = sum(map(other, group))
+            family.add_metric(labels, sum(map(measure, group)) / below if below else 1)
         return family
 
     def counter(

@@ -14,6 +14,7 @@ from tunnelkit.admin.figures import (
     milliseconds,
     moment,
     number,
+    ratio,
     size,
     words,
 )
@@ -37,6 +38,7 @@ _TUNNEL: Final = Template(
 <td class="number $failedColour">$failed</td>
 <td class="number" data-side="received" data-bytes="$receivedBytes">$received</td>
 <td class="number" data-side="sent" data-bytes="$sentBytes">$sent</td>
+<td class="number">$packed <small>$compress</small></td>
 </tr>
 """
 )
@@ -54,7 +56,7 @@ _SESSION: Final = Template(
 </tr>
 """
 )
-_NOTE: Final = Template('<tr><td colspan="8" class="note">$note</td></tr>\n')
+_NOTE: Final = Template('<tr><td colspan="$columns" class="note">$note</td></tr>\n')
 
 
 def shownTime(seconds: float) -> Markup:
@@ -69,7 +71,7 @@ def tunnelRows(tunnels: Iterable[TunnelStatus]) -> Markup:
     Give the rows of the table of tunnels.
     """
     ordered = sorted(tunnels, key=lambda t: (t.user, t.client, t.name))
-    return joined(_rows(ordered, _tunnelRow, "No tunnel is open."))
+    return joined(_rows(ordered, _tunnelRow, "No tunnel is open.", 9))
 
 
 def sessionRows(sessions: Iterable[SessionStatus]) -> Markup:
@@ -77,21 +79,25 @@ def sessionRows(sessions: Iterable[SessionStatus]) -> Markup:
     Give the rows of the table of clients.
     """
     ordered = sorted(sessions, key=lambda s: (s.user, s.client, s.since))
-    return joined(_rows(ordered, _sessionRow, "No client is logged in."))
+    return joined(_rows(ordered, _sessionRow, "No client is logged in.", 8))
 
 
 def _rows(
-    items: list[_Item], row: Callable[[_Item], Markup], nothing: str
+    items: list[_Item], row: Callable[[_Item], Markup], nothing: str, columns: int
 ) -> Iterator[Markup]:
+    note = ""
     yield from map(row, items[:MOST])
     if not items:
-        yield filled(_NOTE, note=nothing)
+        note = nothing
     elif len(items) > MOST:
-        yield filled(_NOTE, note=f"and {number(len(items) - MOST)} more")
+        note = f"and {number(len(items) - MOST)} more"
+    if note:
+        yield filled(_NOTE, note=note, columns=str(columns))
 
 
 def _tunnelRow(tunnel: TunnelStatus) -> Markup:
     state = ", withdrawn" if tunnel.withdrawn else ""
+    packed = tunnel.receivedPacked + tunnel.sentPacked if tunnel.compress else 0
     return filled(
         _TUNNEL,
         key=words(f"{tunnel.session} {tunnel.name}{state}"),
@@ -108,6 +114,8 @@ def _tunnelRow(tunnel: TunnelStatus) -> Markup:
         receivedBytes=str(tunnel.received),
         sent=size(tunnel.sent),
         sentBytes=str(tunnel.sent),
+        packed=ratio(tunnel.received + tunnel.sent, packed),
+        compress=words(tunnel.compress),
     )
 
 

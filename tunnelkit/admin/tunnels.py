@@ -36,4 +36,7 @@ def _tunnel(tunnel: TunnelStatus) -> dict[str, object]:
         "received": tunnel.received,
         "sent": tunnel.sent,
         "withdrawn": tunnel.withdrawn,
+        "compress": tunnel.compress,
+        "received_packed": tunnel.receivedPacked,
+        "sent_packed": tunnel.sentPacked,
     }

@@ -22,6 +22,7 @@ from tunnelkit.interfaces import (
     Undialled,
 )
 from tunnelkit.relay.bucket import Bucket
+from tunnelkit.relay.packed import Packing
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -32,6 +33,8 @@ from tunnelkit.wire.proxy import proxyHeader
 
 DIALLING: Final = 10.0
 """Seconds that a local service has to accept a connection."""
+
+_UNPACKED: Final = "the server does not compress as it was asked to"
 
 _Dialled: TypeAlias = IEnd | Failure
 
@@ -53,6 +56,9 @@ class LocalTCP:
             Bucket(clock, rate, burst) if rate else None
             for rate in (spec.limits.inward, spec.limits.outward)
         )
+        self._packing: Packing | None = None
+        if spec.compress:
+            self._packing = Packing(spec.compress, "the server", clock)
         self._joins: dict[IJoin, Start | None] = {}
         self._dialling: set[Deferred[IEnd]] = set()
         self._bursts = Bursts(self._say, clock)
@@ -70,6 +76,11 @@ class LocalTCP:
         """
         if detail.shown:
             detail.begins(self._log, start)
+        if start.compress != self.spec.compress:
+            # An old server may send a visitor before it is told to close the tunnel.
+            self._refuse(work, start, ResetCode.DENIED, _UNPACKED)
+            self._bursts.note(_UNPACKED)
+            return
         dialled = self._relay.dial(self.spec.local, DIALLING)
         self._dialling.add(dialled)
         dialled.addBoth(self._dialled, dialled)
@@ -96,8 +107,9 @@ class LocalTCP:
 
     def _join(self, service: IEnd, work: IWorkEnd, start: Start) -> None:
         try:
+            end = work if self._packing is None else self._packing.end(work)
             join = self._relay.join(
-                work, service, self._opening(start), self._inward, self._outward
+                end, service, self._opening(start), self._inward, self._outward
             )
         except Exception:
             service.abort()

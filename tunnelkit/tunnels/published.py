@@ -23,6 +23,7 @@ from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import (
+    COMPRESS,
     DISPLACED,
     DRAINING,
     FULL,
@@ -33,6 +34,7 @@ from tunnelkit.wire.codes import (
     WITHDRAWN,
 )
 from tunnelkit.wire.messages import Open
+from tunnelkit.wire.packing import PACKERS, isAble
 
 PROBE: Final = (0.4, 2.0)
 """Seconds that a session whose port another client asks for has to answer: at least,
@@ -137,6 +139,8 @@ class Published:
             raise Refusal(NAME, reason, retry=True)
         if len(session.tunnels) + len(session.opening) >= TUNNELS:
             raise Refusal(FULL, f"a client has {TUNNELS} tunnels at most")
+        if request.compress and not isAble(request.compress):
+            raise _unable(request.compress)
         return kind
 
     async def _listening(
@@ -168,6 +172,7 @@ class Published:
             self._relay,
             self._clock,
             self._withdrawn,
+            request.compress,
         )
         try:
             tunnel.listen(self._bind)
@@ -268,6 +273,18 @@ def _patience(holder: Session) -> float:
 
 def _stopping() -> Refusal:
     return Refusal(DRAINING, "the server is stopping", retry=True)
+
+
+def _unable(compress: str) -> Refusal:
+    if compress not in PACKERS:
+        known = " or ".join(sorted(PACKERS))
+        reason = f"this server does not compress by {compress[:40]!r}, only by {known}"
+    else:
+        reason = (
+            f"this server has no library for {compress}: install tunnelkit[{compress}]"
+            " there, or ask for compress=deflate"
+        )
+    return Refusal(COMPRESS, reason)
 
 
 def _live(lease: Lease, holder: Session) -> Refusal:

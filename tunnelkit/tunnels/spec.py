@@ -18,12 +18,14 @@ from tunnelkit.wire.address import (
     parseHostPort,
     parsePort,
 )
+from tunnelkit.wire.packing import PACKERS, isAble
 from tunnelkit.wire.rate import parseRate, parseSize
 
 _LONGEST_NAME: Final = 200
 _PROXY_VERSIONS: Final = {"v1": 1, "v2": 2}
 _TCP_OPTIONS: Final = (
     "burst",
+    "compress",
     "limit",
     "limit-in",
     "limit-out",
@@ -69,6 +71,8 @@ class TunnelSpec:
     @ivar proxy: the version of the PROXY header that the local service gets, or 0:
         none.
     @ivar limits: how fast bytes may go.
+    @ivar compress: how bytes are compressed on their way: C{deflate}, C{zstd}, or
+        empty for not at all.
     """
 
     kind: str
@@ -77,6 +81,7 @@ class TunnelSpec:
     name: str
     proxy: int = 0
     limits: Limits = Limits()
+    compress: str = ""
 
     def __post_init__(self) -> None:
         if not isTunnelName(self.name):
@@ -183,6 +188,7 @@ def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
         name=options.get("name", f"tcp-{local}"),
         proxy=_proxyVersion(options.get("proxy")),
         limits=_limits(options),
+        compress=_compression(options.get("compress")),
     )
 
 
@@ -257,3 +263,16 @@ def _proxyVersion(text: str | None) -> int:
     if text not in _PROXY_VERSIONS:
         raise ValueError(f"proxy={text}: it is v1 or v2")
     return _PROXY_VERSIONS[text]
+
+
+def _compression(text: str | None) -> str:
+    if text is None:
+        return ""
+    if text not in PACKERS:
+        raise ValueError(f"compress={text}: it is {' or '.join(sorted(PACKERS))}")
+    if not isAble(text):
+        raise ValueError(
+            f"compress={text}: this Python has no library for it: install"
+            f" tunnelkit[{text}], or write compress=deflate"
+        )
+    return text

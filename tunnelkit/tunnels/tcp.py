@@ -23,6 +23,7 @@ from tunnelkit.interfaces import (
     Outcome,
     TunnelStatus,
 )
+from tunnelkit.relay.packed import Packing
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort
@@ -54,10 +55,12 @@ class PublicTCP:
         relay: IRelay,
         clock: IReactorTime,
         withdrawn: Callable[[PublicTCP, Deferred[object]], None],
+        compress: str = "",
     ) -> None:
         """
         @param withdrawn: told once that the tunnel takes no more visitors, and when
             its port will be free.
+        @param compress: how visitors' bytes are compressed, or empty.
         """
         self.name = name
         self.address = address
@@ -70,7 +73,10 @@ class PublicTCP:
         self._waiting = 0
         self._visitors = self._failed = 0
         self._received = self._sent = 0
-        self._start = starting(name, self.kind)
+        self._start = starting(name, self.kind, compress)
+        self._packing: Packing | None = None
+        if compress:
+            self._packing = Packing(compress, "the client", clock)
         self._bursts = Bursts(self._say, clock)
 
     def listen(self, bind: str) -> None:
@@ -100,6 +106,13 @@ class PublicTCP:
         self._bursts.stop()
 
     @property
+    def compress(self) -> str:
+        """
+        How visitors' bytes are compressed, or empty.
+        """
+        return "" if self._packing is None else self._packing.kind
+
+    @property
     def streams(self) -> int:
         """
         How many visitors are served, or wait.
@@ -110,7 +123,9 @@ class PublicTCP:
         """
         Give a picture of this moment, bytes of streams under way included.
         """
-        identity = self.session.identity
+        identity, packing = self.session.identity, self._packing
+        received = self._received + sum(join.forth for join in self._joins)
+        sent = self._sent + sum(join.back for join in self._joins)
         return TunnelStatus(
             name=self.name,
             kind=self.kind,
@@ -121,9 +136,12 @@ class PublicTCP:
             streams=self.streams,
             visitors=self._visitors,
             failed=self._failed,
-            received=self._received + sum(join.forth for join in self._joins),
-            sent=self._sent + sum(join.back for join in self._joins),
+            received=received,
+            sent=sent,
             withdrawn=self._port is None,
+            compress=self.compress,
+            receivedPacked=received if packing is None else packing.written,
+            sentPacked=sent if packing is None else packing.read,
         )
 
     def _arrived(self, visitor: IEnd) -> None:
@@ -154,7 +172,8 @@ class PublicTCP:
         try:
             number, peer = work.begin(), visitor.peer
             start = self._start(number, peer, visitor.local)
-            join = self._relay.join(visitor, work, start)
+            end = work if self._packing is None else self._packing.end(work)
+            join = self._relay.join(visitor, end, start)
         except Exception:
             self._log.failure("a bug at {name}", name=self.name)
             work.abort()

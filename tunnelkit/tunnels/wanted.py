@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.codes import COMPRESS
 from tunnelkit.wire.messages import Closed, Open, Opened
 
 AGAIN: Final = (5.0, 15.0)
@@ -23,6 +24,9 @@ AGAIN: Final = (5.0, 15.0)
 and to."""
 _LONGEST: Final = 500
 """How much of a reason is shown, in characters; the server may have written it."""
+_UNKNOWN: Final = (
+    "the server knows nothing of compression: have it updated, or leave compress= away"
+)
 
 
 class Asked(Protocol):
@@ -33,6 +37,11 @@ class Asked(Protocol):
     def open(self, request: Callable[[int], Open]) -> Deferred[Opened]:
         """
         Ask for a tunnel.
+        """
+
+    def close(self, tunnel: str) -> Deferred[Closed]:
+        """
+        Withdraw a tunnel.
         """
 
 
@@ -102,7 +111,9 @@ class Wanted:
     def _ask(self, channel: Asked) -> None:
         spec = self.spec
         asked = channel.open(
-            lambda id: Open(id, spec.name, spec.kind, spec.port, self._lease)
+            lambda id: Open(
+                id, spec.name, spec.kind, spec.port, self._lease, spec.compress
+            )
         )
         asked.addCallbacks(
             self._opened, self._ebOpen, callbackArgs=(channel,), errbackArgs=(channel,)
@@ -113,6 +124,11 @@ class Wanted:
 
     def _opened(self, opened: Opened, channel: Asked) -> None:
         if channel is not self._channel:
+            return
+        if opened.compress != self.spec.compress:
+            # Such a server has not even seen that it was asked.
+            channel.close(self.spec.name).addErrback(lambda _: None)
+            self._refusedBy(Refusal(COMPRESS, _UNKNOWN), channel)
             return
         self.address = opened.address
         self._known = True

@@ -204,7 +204,9 @@ def said(message: FromClient | FromServer) -> bytes:
     return encode(MessageFrame(body))
 
 
-def starting(tunnel: str, kind: str) -> Callable[[int, str, str], bytes]:
+def starting(
+    tunnel: str, kind: str, compress: str = ""
+) -> Callable[[int, str, str], bytes]:
     """
     Give what makes the L{Start} messages of one tunnel: of the stream's number, the
     visitor and the address that it came to.  There is one for each visitor, and they
@@ -212,11 +214,12 @@ def starting(tunnel: str, kind: str) -> Callable[[int, str, str], bytes]:
     """
     head = said(Start(0, tunnel, kind, "", "")).partition(b'"stream":0,')[2]
     middle = head.decode().removesuffix('"visitor":"","address":""}')
+    end = f',"compress":{_quoted(compress)}}}' if compress else "}"
 
     def make(stream: int, visitor: str, address: str) -> bytes:
         text = (
             f'{{"type":"start","stream":{stream},{middle}"visitor":{_quoted(visitor)},'
-            f'"address":{_quoted(address)}}}'
+            f'"address":{_quoted(address)}{end}'
         )
         return encodedMessage(text)
 

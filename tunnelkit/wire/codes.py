@@ -39,6 +39,8 @@ PORT_LIVE: Final = "port-live"
 """The port is published by another live client of the same user."""
 PORT_TAKEN: Final = "port-taken"
 """Another program on the server's machine listens there."""
+COMPRESS: Final = "compress"
+"""The server does not compress visitors' bytes as it was asked to."""
 PROTOCOL: Final = "protocol"
 """The peer broke the protocol."""
 SILENT: Final = "silent"
@@ -78,3 +80,5 @@ class ResetCode(IntEnum):
     """Too many streams, or no work connection in time."""
     INTERNAL = 11
     """A bug; the log of the other side has more."""
+    CORRUPT = 12
+    """What came compressed cannot be unpacked, or ended too early."""

@@ -70,6 +70,8 @@ class Open:
     @ivar kind: what is published, such as C{tcp}.
     @ivar port: the public port, or 0: the one leased before, else any.
     @ivar lease: whether port and name stay this user's when the session has ended.
+    @ivar compress: how visitors' bytes are to be compressed: C{deflate}, C{zstd}, or
+        empty for not at all.
     """
 
     name: ClassVar[str] = "open"
@@ -78,6 +80,7 @@ class Open:
     kind: str
     port: int = 0
     lease: bool = True
+    compress: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +234,15 @@ class Opened:
     Answers L{Open}: visitors may come.
 
     @ivar address: the full public address, such as C{tcp://vps.example.org:9000}.
+    @ivar compress: how visitors' bytes are compressed: as was asked for, unless this
+        side is too old to know of it.
     """
 
     name: ClassVar[str] = "opened"
     id: int
     tunnel: str
     address: str
+    compress: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +310,7 @@ class Start:
     @ivar kind: the tunnel's kind.
     @ivar visitor: the visitor's address, C{HOST:PORT}.
     @ivar address: the address that the visitor came to, C{HOST:PORT}.
+    @ivar compress: how the stream's bytes are compressed, both ways.
     """
 
     name: ClassVar[str] = "start"
@@ -312,6 +319,7 @@ class Start:
     kind: str
     visitor: str
     address: str
+    compress: str = ""
 
 
 FromClient: TypeAlias = (

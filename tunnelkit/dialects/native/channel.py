@@ -22,6 +22,7 @@ from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
 from tunnelkit.relay.raw import Gauge
+from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.certificate import CertificateError, bindingHash, fingerprint
@@ -277,12 +278,13 @@ class ControlChannel(Holder):
         opening = Deferred.fromCoroutine(
             self._house.published.open(self._session, request)
         )
-        opening.addCallback(lambda tunnel: self._opened(request, tunnel.address))
+        opening.addCallback(lambda tunnel: self._opened(request, tunnel))
         opening.addErrback(self._ebOpen, request)
 
-    def _opened(self, request: Open, address: str) -> None:
+    def _opened(self, request: Open, tunnel: PublicTCP) -> None:
         assert self._session is not None, "not logged in"
-        self.send(Opened(request.id, request.tunnel, address))
+        opened = Opened(request.id, request.tunnel, tunnel.address, tunnel.compress)
+        self.send(opened)
         self._session.pool.fill()
 
     def _ebOpen(self, failure: Failure, request: Open) -> None:

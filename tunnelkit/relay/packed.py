@@ -1,0 +1,321 @@
+# -*- test-case-name: tests.relay.test_packed -*-
+"""
+Packed: the end of a work connection whose streams are compressed.
+
+It stands between a join and the work connection, whatever that is, and passes on what
+they say to each other; only the bytes are others.  Each direction is packed by itself
+and flushed at each write.  What is unpacked is passed on in pieces: the next one is not
+made before there is room for it, and others have their turn in between, so that no
+few bytes from outside can fill the memory or keep the loop.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IEnd
+from tunnelkit.relay.raw import BUFFER
+from tunnelkit.relay.stream import Attachable, Receiver, Stream
+from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.packing import PACKERS, UNPACKERS, Packer, Unpacker
+
+PIECE: Final = BUFFER
+"""How much is unpacked at once, in bytes."""
+AT_ONCE: Final = 8 * PIECE
+"""How much of one stream is unpacked before others have their turn: a millisecond's."""
+
+
+class Packing:
+    """
+    How the streams of one tunnel are compressed, and what came of it.
+
+    @ivar kind: C{deflate} or C{zstd}.
+    @ivar written: bytes that went into work connections, live.
+    @ivar read: bytes that came from them, live.
+    """
+
+    def __init__(self, kind: str, peer: str, clock: IReactorTime) -> None:
+        """
+        @param peer: who is at the other side of work connections, for people on both
+            sides: C{the client} or C{the server}.
+        """
+        self.kind = kind
+        self.peer = peer
+        self.clock = clock
+        self.written = 0
+        self.read = 0
+
+    def end(self, work: IEnd) -> Packed:
+        """
+        Give the end to join in place of a work connection.
+        """
+        return Packed(work, self)
+
+
+@implementer(IEnd)
+class Packed:
+    """
+    A work connection, as a join sees it, and its join, as the work connection does.
+
+    @ivar count: bytes that came, as they came.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_later",
+        "_open",
+        "_packer",
+        "_packing",
+        "_paused",
+        "_receiver",
+        "_stream",
+        "_unpacker",
+        "_unpacks",
+        "_work",
+        "count",
+    )
+
+    _stream: Stream
+
+    def __init__(self, work: IEnd, packing: Packing) -> None:
+        self.count = 0
+        self._work = work
+        self._packing = packing
+        self._receiver: Receiver | None = None
+        self._packer: Packer | None = None
+        self._unpacker: Unpacker | None = None
+        self._open = True
+        self._ended = False
+        self._paused = True
+        self._unpacks = False
+        self._later: IDelayedCall | None = None
+
+    @property
+    def peer(self) -> str:
+        """
+        Who is at the other side.
+        """
+        return self._work.peer
+
+    @property
+    def local(self) -> str:
+        """
+        The address that the other side came to.
+        """
+        return self._work.local
+
+    def abort(self) -> None:
+        """
+        Reset the connection.
+        """
+        self._work.abort()
+
+    def attach(self, receiver: Receiver) -> Stream:
+        """
+        Tell C{receiver} what happens here.
+        """
+        self._receiver = receiver
+        self._stream = cast(Attachable, self._work).attach(self)
+        return self
+
+    # What the join does.
+
+    @property
+    def delivers(self) -> bool:
+        """
+        Whether delivery is told of, which is for the work connection to say.
+        """
+        return self._stream.delivers
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Write what is a frame already.
+        """
+        self._stream.announce(opening)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes, so that the other side has all of them.
+        """
+        if self._open:
+            self._send(self._packed().pack(data))
+
+    def finish(self) -> None:
+        """
+        End this direction.
+        """
+        self._finishPacking()
+        self._stream.finish()
+
+    def reset(self, code: ResetCode, reason: str) -> None:
+        """
+        Fail the stream towards the other side.
+        """
+        self._forget()
+        self._stream.reset(code, reason)
+
+    def release(self) -> None:
+        """
+        The join is over.
+        """
+        # It may leave it to the work connection to end this direction.
+        self._finishPacking()
+        self._forget()
+        self._stream.release()
+
+    def pauseReading(self) -> None:
+        """
+        Take no more bytes.
+        """
+        self._paused = True
+        self._stream.pauseReading()
+
+    def resumeReading(self) -> None:
+        """
+        Take bytes, those first that wait here.
+        """
+        self._paused = False
+        self._goOn()
+
+    def unsent(self) -> int:
+        """
+        What the work connection knows of it.
+        """
+        return self._stream.unsent()
+
+    # What the work connection says.
+
+    def received(self, data: bytes) -> None:
+        """
+        Packed bytes came.
+        """
+        self.count += len(data)
+        self._packing.read += len(data)
+        if self._receiver is not None:
+            if self._unpacker is None:
+                self._unpacker = UNPACKERS[self._packing.kind]()
+            self._unpacker.feed(data)
+            self._unpack()
+
+    def finished(self) -> None:
+        """
+        No more will come.
+        """
+        self._ended = True
+        self._unpack()
+
+    def delivered(self) -> None:
+        """
+        Pass that on.
+        """
+        if self._receiver is not None:
+            self._receiver.delivered()
+
+    def failed(self, code: ResetCode, reason: str) -> None:
+        """
+        Pass that on: nobody needs what waits.
+        """
+        if self._receiver is not None:
+            self._receiver.failed(code, reason)
+
+    def blocked(self) -> None:
+        """
+        Pass that on.
+        """
+        if self._receiver is not None:
+            self._receiver.blocked()
+
+    def ready(self) -> None:
+        """
+        Pass that on.
+        """
+        if self._receiver is not None:
+            self._receiver.ready()
+
+    # Packing.
+
+    def _packed(self) -> Packer:
+        # Not before the first byte: it takes much memory, and many say nothing.
+        if self._packer is None:
+            self._packer = PACKERS[self._packing.kind]()
+        return self._packer
+
+    def _send(self, packed: bytes) -> None:
+        self._packing.written += len(packed)
+        self._stream.write(packed)
+
+    def _finishPacking(self) -> None:
+        if self._open:
+            self._open = False
+            self._send(self._packed().end())
+            self._packer = None
+
+    def _forget(self) -> None:
+        self._open = False
+        self._receiver = self._packer = self._unpacker = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    # Unpacking.
+
+    def _unpack(self) -> None:
+        """
+        Pass on what can be, if that is not being done already.
+        """
+        if self._unpacks or self._later is not None:
+            return
+        self._unpacks = True
+        try:
+            self._passOn()
+        except WireError as e:
+            self._fail(str(e))
+        finally:
+            self._unpacks = False
+
+    def _passOn(self) -> None:
+        """
+        Pass on what can be.
+
+        @raise WireError: it was not packed as it should be.
+        """
+        left = AT_ONCE
+        while (receiver := self._receiver) is not None and not self._paused:
+            if left <= 0:
+                self._later = self._packing.clock.callLater(0, self._comeBack)
+                self._stream.pauseReading()
+                return
+            piece = b"" if self._unpacker is None else self._unpacker.read(PIECE)
+            if not piece:
+                if self._ended:
+                    self._end(receiver)
+                return
+            left -= len(piece)
+            receiver.received(piece)
+
+    def _end(self, receiver: Receiver) -> None:
+        if self._unpacker is None or not self._unpacker.complete:
+            kind = self._packing.kind
+            raise WireError(f"an end in the midst of its {kind}: some of it is lost")
+        self._ended = False
+        self._unpacker = None
+        receiver.finished()
+
+    def _comeBack(self) -> None:
+        self._later = None
+        self._goOn()
+
+    def _goOn(self) -> None:
+        self._unpack()
+        rests = self._paused or self._later is not None
+        if self._receiver is not None and not rests:
+            self._stream.resumeReading()
+
+    def _fail(self, what: str) -> None:
+        if self._receiver is not None:
+            reason = f"{self._packing.peer} sent {what}"
+            self._receiver.failed(ResetCode.CORRUPT, reason)
