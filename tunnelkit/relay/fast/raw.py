@@ -186,8 +186,11 @@ class RawSocket(FastEnd):
         except BlockingIOError:
             count = -1
         except OSError as e:
+            if pipe is not None:
+                # Not behind the end, which may be that of the loop and of its pipes.
+                self._loop.pipes.give(pipe)
             self._broken(e)
-            count = -1
+            return
         if count < SMALL:
             self._much = False
         if count <= 0 and pipe is not None:
