@@ -24,15 +24,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Item, Table
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tunnelkit.state.files import Lock, replaceFile
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.token import isUserName
+
+if TYPE_CHECKING:
+    # A server that runs only reads, and has no need of it: it is imported where users
+    # are edited.
+    import tomlkit
+    from tomlkit.items import Item, Table
 
 _NAMES: Final = "a user's name is 1 to 64 characters of a-z, 0-9, '.' and '-'"
 _KEYS: Final = ("verifier", "disabled", "expires")
@@ -140,6 +142,9 @@ def _edit(path: Path, change: Callable[[tomlkit.TOMLDocument], str]) -> list[Use
     @param change: gives the text that the document becomes.
     @return: the users that the file then has.
     """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     text = _text(path) if path.exists() else _HEAD
     _parsed(path, text)
     try:
@@ -155,19 +160,23 @@ def _edit(path: Path, change: Callable[[tomlkit.TOMLDocument], str]) -> list[Use
 
 
 def _put(document: tomlkit.TOMLDocument, name: str, verifier: Verifier) -> str:
+    import tomlkit
+
     if "users" not in document:
         document["users"] = tomlkit.table(is_super_table=True)
-    users = cast(Table, document["users"])
+    users = cast("Table", document["users"])
     if name not in users:
         users[name] = tomlkit.table()
-    cast(Table, users[name])["verifier"] = str(verifier)
+    cast("Table", users[name])["verifier"] = str(verifier)
     return document.as_string()
 
 
 def _removed(document: tomlkit.TOMLDocument, name: str) -> str:
+    from tomlkit.items import Table
+
     users = cast(Table, document["users"])
     names = list(users)
-    behind = _takeBehind(cast(Item, users[name]))
+    behind = _takeBehind(cast("Item", users[name]))
     followers = names[names.index(name) + 1 :]
     del users[name]
     if followers and isinstance(users[followers[0]], Table):
@@ -182,6 +191,8 @@ def _takeBehind(item: Item) -> str:
     Take the comments off the end of a table, which TOML Kit counts as part of it
     although they mostly are about the one that follows.
     """
+    from tomlkit.items import Table
+
     behind = ""
     if isinstance(item, Table):
         body = item.value.body
