@@ -247,7 +247,7 @@ class BombTests(PackedCase):
         """
         self.work.hears.received(self.bomb)
         self.work.hears.finished()
-        for turn in range(1, 65):
+        for turn in range(1, 16 * MiB // AT_ONCE + 1):
             self.assertEqual(len(self.seen), turn * AT_ONCE)
             self.assertEqual(self.work.did[-1], "pause")
             self.turn()
@@ -260,7 +260,7 @@ class BombTests(PackedCase):
         When all is passed on the work connection is read from again.
         """
         self.work.hears.received(self.bomb[:-1])
-        self.turn(64)
+        self.turn(16 * MiB // AT_ONCE)
         self.assertEqual(len(self.seen), 16 * MiB)
         self.assertEqual(self.work.did[-1], "resume")
 

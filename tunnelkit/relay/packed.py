@@ -25,8 +25,9 @@ from tunnelkit.wire.packing import PACKERS, UNPACKERS, Packer, Unpacker
 
 PIECE: Final = BUFFER
 """How much is unpacked at once, in bytes."""
-AT_ONCE: Final = 8 * PIECE
-"""How much of one stream is unpacked before others have their turn: a millisecond's."""
+AT_ONCE: Final = 2 * PIECE
+"""How much of one stream is unpacked before others have their turn, in bytes: what is
+read at once where nothing is compressed."""
 
 
 class Packing:
