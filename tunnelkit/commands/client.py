@@ -192,9 +192,10 @@ class Options(ServerOptions):
     def opt_tunnel(self, tunnel: str) -> None:
         """
         What to publish: KIND:[HOST:]PORT or KIND:unix=PATH, then :port=PUBLIC for the
-        public port (else the server picks one and keeps it), :name=NAME, and :proxy=v1
-        or v2 for a PROXY header; such as tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh.
-        May be given several times; one is needed.
+        public port (else the server picks one and keeps it), :name=NAME, :proxy=v1 or
+        v2 for a PROXY header, :limit=10MB/s and :compress=zstd or deflate; such as
+        tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh. May be given several times; one
+        is needed.
         """
         self["tunnel"] = [*(self["tunnel"] or ()), tunnel]
 
