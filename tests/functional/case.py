@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest, TestCase
@@ -108,10 +108,12 @@ class FunctionalCase(TestCase):
     """
     A test with real processes.
 
+    @cvar reactor: which one programs run on; the default one where that is empty.
     @ivar folder: the test's own, empty at first; programs run there.
     """
 
     timeout = 90.0
+    reactor: ClassVar[str] = ""
 
     def setUp(self) -> None:
         """
@@ -167,7 +169,7 @@ class FunctionalCase(TestCase):
             server,
             [
                 *wrap,
-                *_twistd("tunnelserver"),
+                *self._twistd("tunnelserver"),
                 *(f"--port={each}" for each in listening),
                 f"--state={server.state}",
                 f"--bind={HOST}",
@@ -203,7 +205,7 @@ class FunctionalCase(TestCase):
             client,
             [
                 *wrap,
-                *_twistd("tunnelclient"),
+                *self._twistd("tunnelclient"),
                 f"--server={to or f'{HOST}:{server.port}'}",
                 f"--token-file={token or server.token}",
                 f"--name={name}",
@@ -239,7 +241,7 @@ class FunctionalCase(TestCase):
         @param program: what is to hold it; None for a new one.
         """
         program = program or Program(command)
-        self._begin(program, [*_twistd(command), *options])
+        self._begin(program, [*self._twistd(command), *options])
         return program
 
     # Others'.
@@ -336,6 +338,10 @@ class FunctionalCase(TestCase):
         path.write_text(content)
         return path
 
+    def _twistd(self, command: str) -> list[str | Path]:
+        reactor = [f"--reactor={self.reactor}"] if self.reactor else []
+        return [*TWISTD, *reactor, "--nodaemon", "--pidfile=", command]
+
     def _begin(
         self,
         program: Program,
@@ -359,7 +365,3 @@ def found(command: str | Path) -> str:
     if path is None:
         raise SkipTest(f"{command} is not installed")
     return path
-
-
-def _twistd(command: str) -> list[str | Path]:
-    return [*TWISTD, "--nodaemon", "--pidfile=", command]

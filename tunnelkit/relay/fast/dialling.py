@@ -50,7 +50,10 @@ def dial(
     if not number or (number in _PENDING and _isThere(sock)):
         return succeed(RawSocket(loop, sock, (address.host, address.port)))
     if number in _PENDING:
-        return _Dialling(loop, clock, sock, address, timeout).dialled
+        try:
+            return _Dialling(loop, clock, sock, address, timeout).dialled
+        except OSError as e:  # nothing is left to watch it with
+            number = e.errno or 0
     sock.close()
     return fail(_undialled(address, number))
 
@@ -84,16 +87,16 @@ class _Dialling:
         self._sock = sock
         self._address = address
         self._timeout = timeout
-        self._late: IDelayedCall = clock.callLater(timeout, self._tooLate)
         loop.watch(sock.fileno(), self, OUT)
+        self._late: IDelayedCall = clock.callLater(timeout, self._tooLate)
 
     def happened(self, event: int) -> None:
         """
         It is there, or failed.
         """
         number = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if not number and not event & OUT:
-            return
+        if not number and not (event & OUT and _isThere(self._sock)):
+            return  # that was for another one, which had this descriptor before
         self._leave()
         if number:
             self._sock.close()

@@ -235,6 +235,8 @@ class TLS:
         except ssl.SSLWantReadError:
             if not total:
                 raise BlockingIOError from None
+        except ssl.SSLZeroReturnError:  # what an end is once this side has ended, too
+            self.closed = True
         return total
 
     def send(self, data: Any) -> bool:

@@ -1,0 +1,43 @@
+"""
+Tests of servers and clients on a reactor that is not the default of Linux: the
+portable path serves there, and visitors notice nothing.
+"""
+
+from __future__ import annotations
+
+from tests.functional.case import FunctionalCase
+from tests.functional.services import halving, resetting
+from tests.functional.sockets import Ending, noise, sha256
+
+
+class PollTests(FunctionalCase):
+    """
+    C{twistd --reactor=poll}.
+    """
+
+    reactor = "poll"
+
+    async def test_bothWays(self) -> None:
+        """
+        What a visitor sends comes back to its last byte, behind his end.
+        """
+        service = self.service()
+        _, client = self.pair(service.tunnel)
+        data = noise(1_000_000)
+        for _ in range(3):
+            got = await self.visit(await client.leads(), data)
+            self.assertEqual(got.ending, Ending.END)
+            self.assertEqual((got.count, got.digest), (len(data), sha256(data)))
+
+    async def test_endings(self) -> None:
+        """
+        A service's end is an end, and its reset a reset.
+        """
+        ending, failing = self.service(halving(b"bye")), self.service(resetting)
+        _, client = self.pair(
+            f"{ending.tunnel}:name=ending", f"{failing.tunnel}:name=failing"
+        )
+        got = await self.visit(await client.leads("ending"), b"")
+        self.assertEqual((got.ending, got.first), (Ending.END, b"bye"))
+        got = await self.visit(await client.leads("failing"), b"question")
+        self.assertEqual(got.ending, Ending.RESET)
