@@ -92,7 +92,12 @@ class ElsewhereTests(SynchronousTestCase):
         can be imported, and the tests of the portable path pass, with real tunnels
         over the poll reactor among them.
         """
-        program = [sys.executable, "-m", "tests.relay.hiding", self.mktemp()]
+        program = [
+            sys.executable,
+            "-m",
+            "tests.relay.hiding",
+            os.path.abspath(self.mktemp()),
+        ]
         done = subprocess.run(
             [*program, *PORTABLE],
             cwd=TOP,
