@@ -146,11 +146,12 @@ class IRelay(Interface):
         @raise CannotListenError: the address cannot be had.
         """
 
-    def dial(address: LocalAddress, timeout: float) -> Deferred[IEnd]:
+    def dial(address: LocalAddress, timeout: float) -> IEnd | Deferred[IEnd]:
         """
         Connect to a local service within C{timeout} seconds.
 
-        @return: fails with L{Undialled}.
+        @return: the connection where it is there at once, as on one machine it is;
+            else a Deferred of it, which fails with L{Undialled} and can be cancelled.
         """
 
     def secure(

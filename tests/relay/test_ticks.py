@@ -35,7 +35,7 @@ class TicksTests(TimedCase):
         verifyObject(IReactorTime, self.ticks)
         verifyObject(IDelayedCall, late)
         self.assertEqual(self.ticks.getDelayedCalls(), [late])
-        self.assertEqual((late.getTime(), late.active()), (3, True))
+        self.assertEqual((late.getTime(), late.active()), (3 + TICK, True))
         late.cancel()
 
     @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 4)), min_size=1))
@@ -60,7 +60,7 @@ class TicksTests(TimedCase):
         for due, at in came:
             # A pause of the test's is a reactor that stood still.
             self.assertLessEqual(due, at)
-            self.assertLess(at - due, 2 * TICK + 4)
+            self.assertLessEqual(at - due, 2 * TICK + 4)
 
     def test_lateness(self) -> None:
         """
@@ -77,7 +77,7 @@ class TicksTests(TimedCase):
                 while not came:
                     clock.advance(1 / 16)
                 self.assertLessEqual(due, came[0])
-                self.assertLess(came[0], due + 2 * TICK)
+                self.assertLessEqual(came[0], due + 2 * TICK)
 
     def test_calledOff(self) -> None:
         """

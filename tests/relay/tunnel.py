@@ -277,7 +277,7 @@ class ClientHalf:
         Dial the service, and join.
         """
         self.starts.append(start)
-        dialled = self.relay.dial(self.service, 10)
+        dialled = maybeDeferred(self.relay.dial, self.service, 10)
         dialled.addCallbacks(
             self._join, self._refuse, callbackArgs=(work,), errbackArgs=(work,)
         )

@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.wire import codes
-from tunnelkit.wire.codec import fromClient, fromServer, said
+from tunnelkit.wire.codec import fromClient, fromServer, said, startIn, starting
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import FrameDecoder, Message, WireError, encode
+from tunnelkit.wire.frames import (
+    HEADER,
+    FrameDecoder,
+    Message,
+    WireError,
+    encode,
+    encodedMessage,
+)
 from tunnelkit.wire.messages import (
     Bye,
     Certificates,
@@ -300,6 +307,80 @@ class SayingTests(SynchronousTestCase):
         What does not fit in a frame is our own mistake, found before it is sent.
         """
         self.assertRaises(ValueError, said, Proof(final="x" * 65536))
+
+
+_TEXTS = st.text(max_size=20) | st.text(
+    st.characters(min_codepoint=32, max_codepoint=126), max_size=20
+)
+_STARTS = st.builds(
+    Start, st.integers(0, 2**63 - 1), _TEXTS, _TEXTS, _TEXTS, _TEXTS, _TEXTS
+)
+
+
+class StartingTests(SynchronousTestCase):
+    """
+    Tests for L{starting} and L{startIn}, the short way of what each visitor costs.
+    """
+
+    def frame(self, data: bytes) -> tuple[Message, str]:
+        """
+        Give the one frame in some bytes, and its text.
+        """
+        (frame,) = FrameDecoder().feed(data)
+        assert isinstance(frame, Message)
+        return frame, data[HEADER.size :].decode("latin-1")
+
+    @given(_STARTS)
+    def test_starting(self, start: Start) -> None:
+        """
+        What is written for each visitor is what any other message would be.
+        """
+        make = starting(start.tunnel, start.kind, start.compress)
+        self.assertEqual(make(start.stream, start.visitor, start.address), said(start))
+
+    @given(_STARTS)
+    def test_startIn(self, start: Start) -> None:
+        """
+        The short way gives what the long one gives, or leaves it to that one.
+        """
+        _, text = self.frame(said(start))
+        self.assertIn(startIn(text), (start, None))
+
+    def test_plain(self) -> None:
+        """
+        It is the short way that most visitors take, compressed or not.
+        """
+        for start in (
+            Start(1, "web", "tcp", "192.0.2.7:50000", "[2001:db8::1]:9000"),
+            Start(2**32 - 1, "tcp:8000", "tcp", "192.0.2.7:1", "a b:2", "zstd"),
+        ):
+            _, text = self.frame(said(start))
+            self.assertEqual(startIn(text), start)
+
+    @given(
+        st.text('{}[]"",:\\ 01x', max_size=8),
+        st.integers(0, 120),
+        st.integers(0, 8),
+    )
+    def test_spoiled(self, text: str, at: int, less: int) -> None:
+        """
+        What is almost a start is never read as another one than by the long way.
+        """
+        _, good = self.frame(said(Start(7, "web", "tcp", "192.0.2.7:5", "x:1")))
+        spoiled = good[:at] + text + good[at + less :]
+        found = startIn(spoiled)
+        if found is not None:
+            (frame,) = FrameDecoder().feed(encodedMessage(spoiled))
+            assert isinstance(frame, Message)
+            self.assertEqual(found, fromServer(frame))
+
+    def test_tooLong(self) -> None:
+        """
+        A text that is too long is refused as ever.
+        """
+        frame, text = self.frame(said(Start(1, "a" * 4097, "tcp", "", "")))
+        self.assertIsNone(startIn(text))
+        self.assertRaises(WireError, fromServer, frame)
 
 
 class CodesTests(SynchronousTestCase):

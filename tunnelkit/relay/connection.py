@@ -168,7 +168,7 @@ def tuned(transport: ITransport) -> None:
         tune(handle)
 
 
-def tune(handle: socket.socket) -> None:
+def tune(handle: socket.SocketType) -> None:
     """
     Do so with a socket, or with a listening one for all that it accepts.
     """
@@ -181,7 +181,7 @@ def tune(handle: socket.socket) -> None:
             handle.setsockopt(socket.IPPROTO_TCP, option, seconds)
 
 
-def linger(handle: socket.socket | None, how: bytes) -> None:
+def linger(handle: socket.SocketType | None, how: bytes) -> None:
     """
     Set SO_LINGER, where there is a socket.
     """

@@ -16,7 +16,7 @@ written to: a reset or a loss there shows when its other side can take bytes aga
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -30,6 +30,9 @@ from tunnelkit.wire.codes import ResetCode
 
 IDLE: Final = 300.0
 """Seconds that a half-open stream, or last bytes unread, may show no life."""
+
+
+_WELL: Final = Outcome()
 
 
 class _Side:
@@ -209,7 +212,7 @@ class Join:
         self.running = False
         self._over = False
         self._watch: IDelayedCall | None = None
-        self._life = (0, 0, 0, 0)
+        self._life = 0, 0, 0, 0
         self.one = _Side(self) if forth is None else _PacedSide(self, forth)
         self.other = _Side(self) if back is None else _PacedSide(self, back)
         self.one.far, self.other.far = self.other, self.one
@@ -253,22 +256,26 @@ class Join:
         one: Attachable,
         other: Attachable,
         opening: bytes,
-        link: Callable[[], None] = lambda: None,
+        link: Callable[[Any, Any], None] | None = None,
     ) -> None:
         """
         Begin to relay.
 
-        @param link: called when both ends are attached, and before either reads.
+        @param link: called with both ends when they are attached, and before either
+            reads.
         """
-        self.one.stream = one.attach(self.one)
-        self.other.stream = other.attach(self.other)
+        first, second = self.one, self.other
+        first.stream = one.attach(first)
+        second.stream = other.attach(second)
         self.running = True
-        link()
+        if link is not None:
+            link(one, other)
         if opening:
-            self.other.stream.announce(opening)
-        for side in (self.one, self.other):
-            if not side.far.full:
-                side.stream.resumeReading()
+            second.stream.announce(opening)
+        if not second.full:
+            first.stream.resumeReading()
+        if not first.full:
+            second.stream.resumeReading()
 
     def abort(self, code: ResetCode, reason: str) -> None:
         """
@@ -292,9 +299,11 @@ class Join:
             return True
         one, other = self.one, self.other
         if one.over and other.over and one.settled and other.settled:
-            self._end(Outcome())
+            self._end(_WELL)
         elif self._watch is None:
-            self._life = self._signs()
+            # What the kernel holds is not asked for here: hardly any stream is
+            # half-open for long.
+            self._life = one.count, other.count, 0, 0
             self._watch = self._clock.callLater(self._idle, self._look)
         return self._over
 
@@ -302,9 +311,11 @@ class Join:
         self._over = True
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
-        for side in (self.one, self.other):
-            side.leave()
-            side.stream.release()
+        one, other = self.one, self.other
+        one.leave()
+        one.stream.release()
+        other.leave()
+        other.stream.release()
         self._outcome = outcome
         told, self._told = self._told, None
         if told is not None:
@@ -321,7 +332,8 @@ class Join:
 
     def _look(self) -> None:
         """
-        Cut a half-open stream that showed no life since the last look.
+        Cut a half-open stream that showed no life since the last look, or, at the
+        first, has nothing under way that could.
         """
         signs = self._signs()
         if signs == self._life:

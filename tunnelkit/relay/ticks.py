@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.relay.test_ticks -*-
 """
-Ticks: a clock for deadlines that are hardly ever reached.  They may come a second
-late, and cost next to nothing where they are called off.
+Ticks: a clock for deadlines that are hardly ever reached.  They may come two seconds
+late, and cost next to nothing where they are called off: each visitor has some.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ class Late:
     A deadline.
     """
 
-    __slots__ = ("_bucket", "_ticks", "call", "time")
+    __slots__ = ("_bucket", "_ticks", "arguments", "call", "time")
 
     def __init__(
         self,
-        call: Callable[[], object],
+        call: Callable[..., object],
+        arguments: tuple[Any, ...],
         time: float,
         bucket: dict[Late, None],
         ticks: Ticks,
     ) -> None:
         self.call = call
+        self.arguments = arguments
         self.time = time
         self._bucket = bucket
         self._ticks = ticks
 
     def getTime(self) -> float:
         """
-        Say when it is due, on the clock.
+        Say when it is due, on the clock, or up to a tick later.
         """
         return self.time
 
@@ -81,9 +83,12 @@ class Ticks:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        # By the seconds after the beginning at which they are due.
         self._buckets: dict[int, dict[Late, None]] = {}
         self._ticking: IDelayedCall | None = None
         self._count = 0
+        self._begun = 0.0
+        self._next = 0.0  # when it will tick, counted likewise: no look at the clock
 
     def seconds(self) -> float:
         """
@@ -95,18 +100,20 @@ class Ticks:
         self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
     ) -> IDelayedCall:
         """
-        Call something not before C{delay} seconds, and about a tick later at most.
+        Call something not before C{delay} seconds, and two ticks later at most.
         """
-        due = self._clock.seconds() + delay
-        number = int(due / TICK) + 1
+        if self._ticking is None:
+            self._begun = self._clock.seconds()
+            self._goOn(0.0)
+        self._count += 1
+        due = self._next + delay
+        number = -int(-due // TICK)
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = {}
-        late = Late(partial(callable, *args, **kw), due, bucket, self)
+        call = partial(callable, **kw) if kw else callable
+        late = Late(call, args, self._begun + due, bucket, self)
         bucket[late] = None
-        self._count += 1
-        if self._ticking is None:
-            self._ticking = self._clock.callLater(TICK, self._tick)
         return late
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
@@ -117,7 +124,7 @@ class Ticks:
 
     def oneLess(self) -> None:
         """
-        A deadline was called off: the last one leaves nothing behind.
+        A deadline came or was called off: the last one leaves nothing behind.
         """
         self._count -= 1
         if not self._count and self._ticking is not None:
@@ -125,17 +132,22 @@ class Ticks:
             self._ticking = None
             self._buckets.clear()
 
+    def _goOn(self, now: float) -> None:
+        self._next = now + TICK
+        self._ticking = self._clock.callLater(TICK, self._tick)
+
     def _tick(self) -> None:
-        self._ticking = None
-        now = self._clock.seconds() / TICK
-        for number in [number for number in self._buckets if number <= now]:
-            bucket = self._buckets.pop(number)
-            while bucket:
-                late, _ = bucket.popitem()
-                self._count -= 1
-                try:
-                    late.call()
-                except Exception:
-                    self._log.failure("a bug at a deadline")
-        if self._count and self._ticking is None:
-            self._ticking = self._clock.callLater(TICK, self._tick)
+        now = self._clock.seconds() - self._begun
+        # First of all, as what comes may set new deadlines.
+        self._goOn(now)
+        for at in [at for at in self._buckets if at * TICK <= now]:
+            self._come(self._buckets.pop(at))
+
+    def _come(self, bucket: dict[Late, None]) -> None:
+        while bucket:
+            late, _ = bucket.popitem()
+            self.oneLess()
+            try:
+                late.call(*late.arguments)
+            except Exception:
+                self._log.failure("a bug at a deadline")

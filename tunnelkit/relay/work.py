@@ -10,8 +10,8 @@ which it carries at the moment.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Final, TypeVar
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
@@ -51,6 +51,8 @@ CLOSING: Final = IDLE
 visitor's last bytes to deliver."""
 
 _U32: Final = 1 << 32
+
+_T = TypeVar("_T")
 
 
 @implementer(IWorkEnd)
@@ -116,7 +118,7 @@ class Work(ABC):
             self._closing = True
             self.resume()
             self._finish()
-            self._due(CLOSING, "it did not close in time")
+            self._due(CLOSING, self._abort, "it did not close in time")
 
     def abort(self) -> None:
         """
@@ -181,7 +183,7 @@ class Work(ABC):
             self.write(encode(Done(stream.number)))
             self._over()
         elif self._deadline is None:
-            self._due(self._idle, f"stream {stream.number} was not done in time")
+            self._due(self._idle, self._undone, stream)
             self.resume()
 
     def _over(self) -> None:
@@ -209,11 +211,14 @@ class Work(ABC):
         """
         Frames of the peer's came.
         """
+        self.hear(self._framesReceived, frames)
+
+    def hear(self, received: Callable[[_T], None], what: _T) -> None:
+        """
+        Have something heard that the peer said, or its mistake, or a bug of ours.
+        """
         try:
-            for frame in frames:
-                self._frameReceived(frame)
-                if self._gone:
-                    return
+            received(what)
         except WireError as e:
             self._log.info("work connection of {peer}: {e}", peer=self.peer, e=str(e))
             self._abort(f"{self.peer} broke the protocol: {e}")
@@ -240,10 +245,13 @@ class Work(ABC):
     def _lose(self, stream: WorkStream) -> None:
         stream.lost(f"the work connection was lost: {self._gone}")
 
-    def _due(self, seconds: float, reason: str) -> None:
+    def _due(self, seconds: float, late: Callable[[_T], None], what: _T) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self._clock.callLater(seconds, self._abort, reason)
+        self._deadline = self._clock.callLater(seconds, late, what)
+
+    def _undone(self, stream: WorkStream) -> None:
+        self._abort(f"stream {stream.number} was not done in time")
 
     def _block(self) -> None:
         self.blocked = True
@@ -257,28 +265,37 @@ class Work(ABC):
 
     # What the peer says.
 
+    def _framesReceived(self, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            self._frameReceived(frame)
+            if self._gone:
+                return
+
     def _frameReceived(self, frame: Frame) -> None:
-        stream = self._stream
         match frame:
-            case Data() | End():
-                if stream is None:
-                    raise WireError("stream bytes on an idle work connection")
-                stream.frameReceived(frame)
-            case Reset():
-                # One that crossed the end of its stream is late, not wrong.
-                if stream is not None and stream.number == frame.stream:
-                    stream.frameReceived(frame)
-            case Done():
-                self._doneReceived(frame)
+            case Data() | End() | Reset():
+                self._streamReceived(frame)
+            case Done(number):
+                self._doneReceived(number)
             case Message():
                 self._messageReceived(frame)
             case _:
                 raise WireError("a DATAGRAM where a stream was expected")
 
-    def _doneReceived(self, frame: Done) -> None:
+    def _streamReceived(self, frame: Data | End | Reset) -> None:
+        stream = self._stream
+        if isinstance(frame, Reset):
+            # One that crossed the end of its stream is late, not wrong.
+            if stream is None or stream.number != frame.stream:
+                return
+        elif stream is None:
+            raise WireError("stream bytes on an idle work connection")
+        stream.frameReceived(frame)
+
+    def _doneReceived(self, number: int) -> None:
         if self.client:
             raise WireError("DONE from the server")
-        if self._stream is not None and self._stream.number == frame.stream:
+        if self._stream is not None and self._stream.number == number:
             self._stream.doneReceived()
             self._over()
 
@@ -288,6 +305,9 @@ class Work(ABC):
         start = fromServer(frame)
         if not isinstance(start, Start):
             raise WireError(f"a {start.name} message on a work connection")
+        self._startReceived(start)
+
+    def _startReceived(self, start: Start) -> None:
         if self._stream is not None:
             raise WireError("a stream was started before the last one was done")
         if not 0 < start.stream < _U32:

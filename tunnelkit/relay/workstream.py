@@ -224,7 +224,7 @@ class WorkStream:
         elif isinstance(frame, End):
             self._peerOpen = False
         self._pass(frame)
-        if self._released and self.ended:
+        if self._released and not self._open and not self._peerOpen:
             self._work.settle(self)
 
     def doneReceived(self) -> None:

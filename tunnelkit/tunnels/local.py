@@ -82,6 +82,9 @@ class LocalTCP:
             self._bursts.note(_UNPACKED)
             return
         dialled = self._relay.dial(self.spec.local, DIALLING)
+        if not isinstance(dialled, Deferred):
+            self._join(dialled, work, start)
+            return
         self._dialling.add(dialled)
         dialled.addBoth(self._dialled, dialled)
         dialled.addCallbacks(

@@ -11,6 +11,7 @@ known are passed over, so that a later version may add some.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
@@ -224,6 +225,29 @@ def starting(
         return encodedMessage(text)
 
     return make
+
+
+# What "starting" writes, where no text in it needs quotes: see RFC 8259 for the number.
+_STARTING: Final = re.compile(
+    r'\{"type":"start","stream":(0|[1-9][0-9]{0,9}),"tunnel":"TEXT","kind":"TEXT",'
+    r'"visitor":"TEXT","address":"TEXT"(?:,"compress":"TEXT")?\}'.replace(
+        "TEXT", rf"([ !#-\[\]-~]{{0,{_TEXT}}})"
+    )
+)
+
+
+def startIn(text: str) -> Start | None:
+    """
+    Read a L{Start} as a server of ours writes it, without the way through JSON: there
+    is one for each visitor.
+
+    @return: None where it is written in another way, or no L{Start}.
+    """
+    found = _STARTING.fullmatch(text)
+    if found is None:
+        return None
+    stream, tunnel, kind, visitor, address, compress = found.groups("")
+    return Start(int(stream), tunnel, kind, visitor, address, compress)
 
 
 @cache

@@ -8,7 +8,7 @@ import errno
 import socket
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from tests.relay.fast.case import ABLE, LOOPBACK, LoopCase
 from tests.relay.memory import Heard
@@ -17,11 +17,12 @@ from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 
 if ABLE:
+    from tunnelkit.relay.fast import dialling
     from tunnelkit.relay.fast.dialling import dial
     from tunnelkit.relay.fast.loop import ERROR, HANGUP, OUT
 
 PATIENCE = 10.0
-PLAIN = socket.socket
+PLAIN = socket.SocketType
 
 
 def slow(number: int) -> Any:
@@ -61,7 +62,8 @@ class DialTests(LoopCase):
         """
         Connect.
         """
-        return dial(self.loop, self.reactor, address, PATIENCE)
+        dialled = dial(self.loop, self.reactor, address, PATIENCE)
+        return dialled if isinstance(dialled, Deferred) else succeed(dialled)
 
     def service(self, host: str = LOOPBACK) -> tuple[socket.socket, HostPort]:
         """
@@ -180,9 +182,9 @@ class DialTests(LoopCase):
             (errno.ETIMEDOUT, ResetCode.TIMEOUT),
         ):
             _, address = self.service()
-            self.patch(socket, "socket", slow(number))
+            self.patch(dialling, "Socket", slow(number))
             dialled = self.dial(address)
-            self.patch(socket, "socket", PLAIN)
+            self.patch(dialling, "Socket", PLAIN)
             self.assertNoResult(dialled)
             self.until(lambda dialled=dialled: dialled.called)
             if code is None:
@@ -223,11 +225,11 @@ class DialTests(LoopCase):
             raise OSError(errno.EMFILE, "too many open files")
 
         address = self.silent()
-        self.patch(socket, "socket", none)
+        self.patch(dialling, "Socket", none)
         self.assertUndialled(
             self.dial(address), ResetCode.UNREACHABLE, "cannot be reached"
         )
-        self.patch(socket, "socket", PLAIN)
+        self.patch(dialling, "Socket", PLAIN)
         self.patch(self.loop, "watch", none)
         self.assertUndialled(
             self.dial(address), ResetCode.UNREACHABLE, "cannot be reached"

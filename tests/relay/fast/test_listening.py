@@ -5,6 +5,7 @@ Tests for L{tunnelkit.relay.fast.listening}.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,8 @@ from tests.relay.fast.case import ABLE, LOOPBACK, LoopCase
 from tunnelkit.interfaces import IEnd
 
 if ABLE:
+    from tunnelkit.relay.fast import listening as module
+    from tunnelkit.relay.fast.end import Socket
     from tunnelkit.relay.fast.listening import AT_ONCE, RESPITE, Listening
 
 
@@ -25,19 +28,19 @@ class Refusing:
     A listening socket of a process that has no descriptor left.
     """
 
-    def __init__(self, sock: socket.socket, error: int) -> None:
+    def __init__(self, sock: Socket, error: int) -> None:
         self._sock = sock
         self.error = error
         self.asked = 0
 
-    def accept(self) -> Any:
+    def _accept(self) -> Any:
         """
         Fail, as long as that is so.
         """
         self.asked += 1
         if self.error:
             raise OSError(self.error, "too many open files")
-        return self._sock.accept()
+        return self._sock._accept()  # type: ignore[attr-defined]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -107,7 +110,7 @@ class ListeningTests(LoopCase):
             self.assertTrue(end.sock.getsockopt(level, option))
         lingers = end.sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
         self.assertEqual(lingers, b"\1\0\0\0\0\0\0\0")
-        self.assertFalse(end.sock.getblocking() or end.sock.get_inheritable())
+        self.assertFalse(end.sock.getblocking() or os.get_inheritable(end.fd))
         self.leave()
 
     def test_both(self) -> None:
@@ -201,15 +204,15 @@ class ListeningTests(LoopCase):
         Listen where nobody can be accepted.
         """
         made: list[Refusing] = []
-        create = socket.socket
+        create = Socket
 
         def refusing(*given: Any) -> Any:
             made.append(Refusing(create(*given), error))
             return made[-1]
 
-        self.patch(socket, "socket", refusing)
+        self.patch(module, "Socket", refusing)
         listening = self.listen()
-        self.patch(socket, "socket", create)
+        self.patch(module, "Socket", create)
         return listening, made[0]
 
     def test_exhausted(self) -> None:

@@ -125,7 +125,7 @@ class Driven:
         self.far.append(far)
         join = Join(Clock())
         link = getattr(work, "link", None)
-        join.start(far, work, b"", (lambda: link(far)) if link else lambda: None)
+        join.start(far, work, b"", link and (lambda one, other: link(one)))
         if self._answers == "first":
             far.hears.received(b"hello")
             far.hears.finished()

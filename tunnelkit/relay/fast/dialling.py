@@ -10,37 +10,43 @@ import os
 import socket
 from typing import Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.interfaces import IEnd, Undialled
 from tunnelkit.relay.connection import RESETTING, linger, tune
+from tunnelkit.relay.fast.end import Socket
 from tunnelkit.relay.fast.loop import OUT, Loop
 from tunnelkit.relay.fast.raw import RawSocket
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 
 _HERE: Final = ("127.", "::1")
+# A lookup of an enumeration's member is not for nothing.
+_KIND: Final[int] = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+_TCP: Final[int] = socket.IPPROTO_TCP
+_NODELAY: Final[int] = socket.TCP_NODELAY
 _PENDING: Final = {errno.EINPROGRESS, errno.EWOULDBLOCK}
 
 
 def dial(
     loop: Loop, clock: IReactorTime, address: HostPort, timeout: float
-) -> Deferred[IEnd]:
+) -> IEnd | Deferred[IEnd]:
     """
     Connect to a literal address.
 
-    @return: fails with L{Undialled}; can be cancelled.
+    @return: the connection where it is there at once; else a Deferred of it, which
+        fails with L{Undialled} and can be cancelled.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = Socket(family, _KIND)
     except OSError as e:
         return fail(_undialled(address, e.errno or 0))
     linger(sock, RESETTING)
     # The kernel need not ask whether this machine is still there.
     if address.host.startswith(_HERE):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(_TCP, _NODELAY, 1)
     else:
         tune(sock)
     try:
@@ -48,7 +54,7 @@ def dial(
     except OSError as e:  # an address that is none, to this system
         number = e.errno or errno.EADDRNOTAVAIL
     if not number or (number in _PENDING and _isThere(sock)):
-        return succeed(RawSocket(loop, sock, (address.host, address.port)))
+        return RawSocket(loop, sock, (address.host, address.port))
     if number in _PENDING:
         try:
             return _Dialling(loop, clock, sock, address, timeout).dialled
@@ -58,7 +64,7 @@ def dial(
     return fail(_undialled(address, number))
 
 
-def _isThere(sock: socket.socket) -> bool:
+def _isThere(sock: Socket) -> bool:
     """
     Tell whether a connection was made already, as on one machine it is.
     """
@@ -78,7 +84,7 @@ class _Dialling:
         self,
         loop: Loop,
         clock: IReactorTime,
-        sock: socket.socket,
+        sock: Socket,
         address: HostPort,
         timeout: float,
     ) -> None:

@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from tunnelkit.relay.connection import RESETTING, linger, tune
+from tunnelkit.relay.connection import RESETTING, linger, namedAddress, tune
+from tunnelkit.relay.fast.end import Socket
 from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.raw import RawSocket
 
@@ -26,6 +27,8 @@ AT_ONCE: Final = 64
 RESPITE: Final = 0.5
 """Seconds for which nobody is accepted after the system had no descriptor left."""
 
+_EVERYWHERE: Final = ("::", "0.0.0.0")
+_STREAM: Final[int] = socket.SOCK_STREAM
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -56,7 +59,9 @@ class Listening:
         self._port = port
         self._backlog = backlog
         self._arrived = arrived
-        self._sock: socket.socket | None = None
+        self._sock: Socket | None = None
+        self._family: int = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._local = ""  # what all visitors come to, where that is one address
         self._again: IDelayedCall | None = None
 
     def startListening(self) -> None:
@@ -65,12 +70,11 @@ class Listening:
 
         @raise CannotListenError: the port cannot be had.
         """
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = Socket(self._family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
+            if self._family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             # What is accepted has all that, too.
             linger(sock, RESETTING)
@@ -81,6 +85,8 @@ class Listening:
             sock.close()
             raise CannotListenError(self._host, self._port, e) from e
         self._sock = sock
+        if self._host not in _EVERYWHERE:
+            self._local = namedAddress(sock.getsockname())
         self._loop.watch(sock.fileno(), self, IN)
 
     def stopListening(self) -> Deferred[None]:
@@ -113,7 +119,7 @@ class Listening:
             if self._sock is None:
                 return
             try:
-                accepted, address = self._sock.accept()
+                fd, address = self._sock._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
                 return
             except OSError as e:
@@ -121,20 +127,22 @@ class Listening:
                     self._rest(e)
                     return
                 continue  # one that went before it was there
+            accepted = Socket(self._family, _STREAM, 0, fd)
             accepted.setblocking(False)
-            self._take(RawSocket(self._loop, accepted, address, True))
+            visitor = RawSocket(self._loop, accepted, address, True, self._local)
+            try:
+                self._arrived(visitor)
+            except Exception:
+                self._bug(visitor)
 
     def failed(self) -> None:
         """
         A bug came up; it is in the log.
         """
 
-    def _take(self, visitor: RawSocket) -> None:
-        try:
-            self._arrived(visitor)
-        except Exception:
-            self._log.failure("a bug at the arrival of {peer}", peer=visitor.peer)
-            visitor.abort()
+    def _bug(self, visitor: RawSocket) -> None:
+        self._log.failure("a bug at the arrival of {peer}", peer=visitor.peer)
+        visitor.abort()
 
     def _rest(self, error: OSError) -> None:
         """

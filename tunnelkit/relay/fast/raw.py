@@ -23,6 +23,7 @@ from tunnelkit.relay.fast.end import (
     FastEnd,
     Passing,
     Sink,
+    Socket,
     splice,
 )
 from tunnelkit.relay.fast.loop import IN, Loop
@@ -40,6 +41,7 @@ class RawSocket(FastEnd):
     __slots__ = (
         "_finishing",
         "_gone",
+        "_local",
         "_peer",
         "_receiver",
         "_speaksFirst",
@@ -52,19 +54,22 @@ class RawSocket(FastEnd):
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
+        sock: Socket,
         peer: tuple[str, int] | None = None,
         speaksFirst: bool = False,
+        local: str = "",
     ) -> None:
         """
         @param sock: it does not block, and has SO_LINGER 0 already.
         @param peer: the address of the other side.
         @param speaksFirst: whether the other side may have said something by the time
             of the join: then that leaves in one write with the opening.
+        @param local: the address that the other side came to, where that is known.
         """
         self._speaksFirst = speaksFirst
         self._own(loop, sock)
         self._peer = peer
+        self._local = local
         self._receiver: Receiver | None = None
         self._gone: tuple[ResetCode, str] | None = None
         self._theirs = True  # their direction is open
@@ -82,6 +87,8 @@ class RawSocket(FastEnd):
         """
         The address that they came to.
         """
+        if self._local:
+            return self._local
         try:
             return namedAddress(self.sock.getsockname())
         except OSError:

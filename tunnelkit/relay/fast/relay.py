@@ -74,7 +74,7 @@ class FastRelay:
         port.startListening()
         return port
 
-    def dial(self, address: LocalAddress, timeout: float) -> Deferred[IEnd]:
+    def dial(self, address: LocalAddress, timeout: float) -> IEnd | Deferred[IEnd]:
         """
         Connect to a local service.
         """
@@ -141,8 +141,7 @@ class FastRelay:
         if isinstance(one, _FAST) and isinstance(other, _FAST):
             # What is paced goes by way of the join.
             paced = forth is not None or back is not None
-            link = _unlinked if paced else lambda: _link(one, other)
-            join.start(one, other, opening, link)
+            join.start(one, other, opening, None if paced else _link)
         else:
             self.loop.others += 1
             join.ended.addCallback(self._oneLess)
@@ -155,12 +154,6 @@ class FastRelay:
 
 
 _FAST = RawSocket, WorkSocket
-
-
-def _unlinked() -> None:
-    """
-    Leave it to the join to pass bytes on.
-    """
 
 
 def _link(one: RawSocket | WorkSocket, other: RawSocket | WorkSocket) -> None:

@@ -10,7 +10,6 @@ and the rules of L{tunnelkit.relay.work}.
 from __future__ import annotations
 
 import socket
-from struct import Struct
 from typing import ClassVar, Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,21 +17,33 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit.interfaces import IWorkOwner
 from tunnelkit.relay.connection import ENDING, RESETTING, linger
 from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLACE, SMALL, VIEW
-from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, splice
-from tunnelkit.relay.fast.loop import IN, Loop
+from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, Socket, splice
+from tunnelkit.relay.fast.loop import IN, LAST, Loop
 from tunnelkit.relay.fast.pipes import SIZE, Pipe
 from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.stream import Receiver, Stream
 from tunnelkit.relay.work import Work
 from tunnelkit.relay.workstream import WorkStream
-from tunnelkit.wire.frames import HEADER, LONGEST, Done, End, Frame, Reset, encode
+from tunnelkit.wire.codec import startIn
+from tunnelkit.wire.frames import (
+    HEADER,
+    LONGEST,
+    Data,
+    Done,
+    End,
+    Message,
+    Reset,
+    encode,
+)
 
-_END: Final = encode(End())
-_ENDED: Final = (End(),)
-_DONE: Final = Struct("!II")
+_ENDED: Final = End()
 _DONE_HEADER: Final = HEADER.unpack_from(encode(Done(0)))[0]
+_MESSAGE: Final = encode(Message({}))[0]
+_FEW: Final = 8
+"""How many frames of one read are taken without the decoder."""
 
 _HEADER: Final = HEADER.size
+_RESTING: Final = IN | LAST
 _PAYLOAD: Final = HEAD + HEADER.size
 
 _pack: Final = HEADER.pack_into
@@ -51,7 +62,7 @@ class WorkSocket(FastEnd, Work):
     def __init__(
         self,
         loop: Loop,
-        sock: socket.socket,
+        sock: Socket,
         peer: str,
         owner: IWorkOwner,
         client: bool,
@@ -135,9 +146,11 @@ class WorkSocket(FastEnd, Work):
         Take bytes from the peer.
         """
         if not self._gone:
-            self.flush()
+            if self._holds:
+                self.write(b"")
             self.reading = True
-            self._watch()
+            if self._events != _RESTING or self.full:
+                self._watch()
 
     def _finish(self) -> None:
         if self.full:
@@ -162,10 +175,10 @@ class WorkSocket(FastEnd, Work):
             self._far = None
         super().settle(stream)
 
-    def _frameReceived(self, frame: Frame) -> None:
-        if isinstance(frame, End | Reset):
+    def _streamReceived(self, frame: Data | End | Reset) -> None:
+        if not isinstance(frame, Data):
             self._far = None
-        super()._frameReceived(frame)
+        super()._streamReceived(frame)
 
     # What the loop says.
 
@@ -173,7 +186,7 @@ class WorkSocket(FastEnd, Work):
         """
         Bytes came, or something else happened.
         """
-        if event != IN or not self.reading or self._left or self._far is None:
+        if event != IN or not self.reading or self._left:
             self._unusual(event)
             return
         # What follows is _read and _take, written out for most of what comes: one
@@ -186,9 +199,10 @@ class WorkSocket(FastEnd, Work):
             self._broken(e)
             return
         size = count - _HEADER
-        if size > 0 and _unpack(BUFFER, HEAD)[0] == size and not self._slow:
+        far = None if self._slow else self._far
+        if far is not None and size > 0 and _unpack(BUFFER, HEAD)[0] == size:
             self._receiver.count += size  # type: ignore[union-attr]
-            self._far.put(_PAYLOAD, HEAD + count)
+            far.put(_PAYLOAD, HEAD + count)
         elif count:
             self._take(HEAD + count)
         else:
@@ -229,12 +243,26 @@ class WorkSocket(FastEnd, Work):
         """
         Pass on what was read.
         """
-        if self._far is None or self._slow:
-            self._takeRest(HEAD, stop)
-            return
-        # Pieces of DATA frames are put together; the rest is for the decoder.
-        at, left = HEAD, self._left
-        first = end = HEAD if left else HEAD + HEADER.size
+        at = HEAD
+        for _ in range(_FEW):
+            if self._far is not None and not self._slow:
+                at = self._takeData(at, stop)
+            if at == stop or self._gone:
+                return
+            if self._slow or self._left or not (end := self._takeFrame(at, stop)):
+                break
+            at = end
+        if at != stop and not self._gone:
+            self._takeSlowly(bytes(VIEW[at:stop]))
+
+    def _takeData(self, at: int, stop: int) -> int:
+        """
+        Pass on the bytes of DATA frames, put together.
+
+        @return: where the next other frame begins, or one that is not whole.
+        """
+        left = self._left
+        first = end = at if left else at + _HEADER
         while at < stop:
             if left:
                 size = min(left, stop - at)
@@ -243,37 +271,44 @@ class WorkSocket(FastEnd, Work):
                 end += size
                 at += size
                 left -= size
-            elif (
-                stop - at >= HEADER.size
-                and 0 < (header := _unpack(BUFFER, at)[0]) <= LONGEST
-            ):
+            elif 0 < (header := _headerAt(at, stop)) <= LONGEST:
                 left = header
-                at += HEADER.size
+                at += _HEADER
             else:
                 break
         self._left = left
         if end > first:
             self._receiver.count += end - first  # type: ignore[union-attr]
-            self._far.put(first, end)
-        if at < stop:
-            self._takeRest(at, stop)
+            self._far.put(first, end)  # type: ignore[union-attr]
+        return at
 
-    def _takeRest(self, start: int, stop: int) -> None:
+    def _takeFrame(self, at: int, stop: int) -> int:
         """
-        Take what is not bytes for the far end.  The two frames that end most streams
-        need no decoder.
+        Take a frame that begins or ends a stream, as each stream has them: they need
+        no decoder.
+
+        @return: where it ends; 0 where it is another one, or not whole.
         """
-        if not self._slow and not self._left and not self._gone:
-            size = stop - start
-            if size == len(_END) and VIEW[start:stop] == _END:
-                self.framesReceived(_ENDED)
-                return
-            if size == _DONE.size:
-                header, number = _DONE.unpack_from(BUFFER, start)
-                if header == _DONE_HEADER:
-                    self.framesReceived((Done(number),))
-                    return
-        self._takeSlowly(bytes(VIEW[start:stop]))
+        header = _headerAt(at, stop)
+        end = at + _HEADER + (header & LONGEST)
+        if header < 0 or end > stop:
+            return 0
+        # Who hears of it may read, and so write over what follows.
+        rest = bytes(VIEW[end:stop]) if end != stop else b""
+        if not header:
+            self.hear(self._streamReceived, _ENDED)
+        elif header == _DONE_HEADER:
+            self.hear(self._doneReceived, _unpack(BUFFER, at + _HEADER)[0])
+        elif header >> 24 == _MESSAGE and self.client:
+            start = startIn(str(VIEW[at + _HEADER : end], "latin-1"))
+            if start is None:
+                return 0
+            self.hear(self._startReceived, start)
+        else:
+            return 0
+        if rest:
+            VIEW[end:stop] = rest
+        return end
 
     def _takeSlowly(self, data: bytes) -> None:
         """
@@ -389,6 +424,6 @@ class WorkSocket(FastEnd, Work):
 
 def _headerAt(at: int, stop: int) -> int:
     """
-    Read a header, or give 0 where it is not whole.
+    Read a header, or give -1 where it is not whole.
     """
-    return int(_unpack(BUFFER, at)[0]) if stop - at >= HEADER.size else 0
+    return int(_unpack(BUFFER, at)[0]) if stop - at >= _HEADER else -1
