@@ -128,10 +128,11 @@ class WorkPool:
         """
         if self._closed or not self._idle:
             return None
-        self.fill()
         work, _ = self._idle.popitem()
         self._busy.add(work)
-        self._notePeak()
+        # Only these two have more asked for: the fewer are idle, the fewer need be.
+        if self._notePeak() or len(self._idle) < self._least:
+            self.fill()
         return work
 
     def take(self) -> Deferred[IWorkEnd]:
@@ -226,8 +227,17 @@ class WorkPool:
     def _forget(self, waiting: Deferred[IWorkEnd]) -> None:
         self._waiting.pop(waiting, None)
 
-    def _notePeak(self) -> None:
-        self._peak = max(self._peak, len(self._busy) + len(self._waiting))
+    def _notePeak(self) -> bool:
+        """
+        Note how many are needed now.
+
+        @return: whether they have never been so many lately.
+        """
+        needed = len(self._busy) + len(self._waiting)
+        if needed <= self._peak:
+            return False
+        self._peak = needed
+        return True
 
     def _target(self) -> int:
         """

@@ -16,7 +16,7 @@ written to: a reset or a loss there shows when its other side can take bytes aga
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -251,31 +251,24 @@ class Join:
         """
         return self.other.count
 
-    def start(
-        self,
-        one: Attachable,
-        other: Attachable,
-        opening: bytes,
-        link: Callable[[Any, Any], None] | None = None,
-    ) -> None:
+    def start(self, one: Attachable, other: Attachable, opening: bytes) -> None:
         """
         Begin to relay.
-
-        @param link: called with both ends when they are attached, and before either
-            reads.
         """
-        first, second = self.one, self.other
-        first.stream = one.attach(first)
-        second.stream = other.attach(second)
+        self.begin(one.attach(self.one), other.attach(self.other), opening)
+
+    def begin(self, one: Stream, other: Stream, opening: bytes) -> None:
+        """
+        Begin to relay what is attached to L{one} and L{other} already.
+        """
+        self.one.stream, self.other.stream = one, other
         self.running = True
-        if link is not None:
-            link(one, other)
         if opening:
-            second.stream.announce(opening)
-        if not second.full:
-            first.stream.resumeReading()
-        if not first.full:
-            second.stream.resumeReading()
+            other.announce(opening)
+        if not self.other.full:
+            one.resumeReading()
+        if not self.one.full:
+            other.resumeReading()
 
     def abort(self, code: ResetCode, reason: str) -> None:
         """

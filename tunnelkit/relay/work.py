@@ -29,7 +29,7 @@ from tunnelkit.relay.connection import (
 )
 from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.raw import BUFFER, Gauge
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.stream import Receiver
 from tunnelkit.relay.workstream import WorkStream
 from tunnelkit.wire.codec import fromServer
 from tunnelkit.wire.codes import ResetCode
@@ -42,7 +42,7 @@ from tunnelkit.wire.frames import (
     Message,
     Reset,
     WireError,
-    encode,
+    encodedDone,
 )
 from tunnelkit.wire.messages import Start
 
@@ -126,7 +126,7 @@ class Work(ABC):
         """
         self._abort("aborted here")
 
-    def attach(self, receiver: Receiver) -> Stream:
+    def attach(self, receiver: Receiver) -> WorkStream:
         """
         Give a join the stream that was begun or started.
         """
@@ -180,7 +180,7 @@ class Work(ABC):
         if self._gone or stream is not self._stream:
             return
         if self.client and stream.ended:
-            self.write(encode(Done(stream.number)))
+            self.write(encodedDone(stream.number))
             self._over()
         elif self._deadline is None:
             self._due(self._idle, self._undone, stream)
@@ -273,8 +273,12 @@ class Work(ABC):
 
     def _frameReceived(self, frame: Frame) -> None:
         match frame:
-            case Data() | End() | Reset():
-                self._streamReceived(frame)
+            case Data():
+                self._streaming().dataReceived(frame)
+            case End():
+                self._endReceived(frame)
+            case Reset():
+                self._resetReceived(frame)
             case Done(number):
                 self._doneReceived(number)
             case Message():
@@ -282,15 +286,19 @@ class Work(ABC):
             case _:
                 raise WireError("a DATAGRAM where a stream was expected")
 
-    def _streamReceived(self, frame: Data | End | Reset) -> None:
-        stream = self._stream
-        if isinstance(frame, Reset):
-            # One that crossed the end of its stream is late, not wrong.
-            if stream is None or stream.number != frame.stream:
-                return
-        elif stream is None:
+    def _streaming(self) -> WorkStream:
+        if self._stream is None:
             raise WireError("stream bytes on an idle work connection")
-        stream.frameReceived(frame)
+        return self._stream
+
+    def _endReceived(self, frame: End) -> None:
+        self._streaming().endReceived(frame)
+
+    def _resetReceived(self, frame: Reset) -> None:
+        stream = self._stream
+        # One that crossed the end of its stream is late, not wrong.
+        if stream is not None and stream.number == frame.stream:
+            stream.resetReceived(frame)
 
     def _doneReceived(self, number: int) -> None:
         if self.client:

@@ -208,22 +208,42 @@ class WorkStream:
         if self._receiver is not None:
             self._receiver.ready()
 
-    def frameReceived(self, frame: Data | End | Reset) -> None:
+    def dataReceived(self, frame: Data) -> None:
         """
-        One frame of this stream came.
+        Bytes of this stream came.
 
-        @raise WireError: it cannot come now.
+        @raise WireError: they cannot come now.
         """
-        if isinstance(frame, Reset):
-            self._peerOpen = False
-            if self._open:
-                self._fail(ResetCode.PEER, "answer to a reset")
-            self._failed = True
-        elif not self._peerOpen:
-            raise WireError("stream bytes behind the end of their stream")
-        elif isinstance(frame, End):
-            self._peerOpen = False
+        self._check()
         self._pass(frame)
+
+    def endReceived(self, frame: End) -> None:
+        """
+        The peer's direction has ended.
+
+        @raise WireError: it had before.
+        """
+        self._check()
+        self._peerOpen = False
+        self._pass(frame)
+        self._settle()
+
+    def resetReceived(self, frame: Reset) -> None:
+        """
+        The stream failed at the peer's side.
+        """
+        self._peerOpen = False
+        if self._open:
+            self._fail(ResetCode.PEER, "answer to a reset")
+        self._failed = True
+        self._pass(frame)
+        self._settle()
+
+    def _check(self) -> None:
+        if not self._peerOpen:
+            raise WireError("stream bytes behind the end of their stream")
+
+    def _settle(self) -> None:
         if self._released and not self._open and not self._peerOpen:
             self._work.settle(self)
 

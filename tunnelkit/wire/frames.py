@@ -23,6 +23,7 @@ LONGEST: Final = (1 << 24) - 1
 """The longest payload, in bytes, that a header can announce."""
 
 _U32: Final = Struct("!I")
+_ENDING: Final = Struct("!II")
 _RESET: Final = Struct("!IH")
 _REASON: Final = 1024
 """The longest reason of a reset, in bytes of UTF-8."""
@@ -120,7 +121,7 @@ def encode(frame: Frame) -> bytes:
         case Datagram(flow, payload):
             return _framed(_DATAGRAM, _U32.pack(flow) + payload)
         case Done(stream):
-            return _framed(_DONE, _U32.pack(stream))
+            return encodedDone(stream)
 
 
 def encodedMessage(text: str) -> bytes:
@@ -130,6 +131,13 @@ def encodedMessage(text: str) -> bytes:
     @raise ValueError: it does not fit in one frame.
     """
     return _framed(_MESSAGE, text.encode())
+
+
+def encodedDone(stream: int) -> bytes:
+    """
+    Give the bytes of a L{Done}.
+    """
+    return _ENDING.pack(_DONE << 24 | _U32.size, stream)
 
 
 def _framed(kind: int, payload: bytes) -> bytes:

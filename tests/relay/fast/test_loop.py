@@ -7,10 +7,11 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from tests.relay.fast.case import ABLE, LoopCase
 from tests.relay.memory import Heard
+from tunnelkit.relay.join import Join
 
 if ABLE:
     from tunnelkit.relay.fast.loop import BUDGET, HANGUP, IN, OUT, WAIT, Loop
@@ -279,7 +280,7 @@ class BugTests(LoopCase):
 
         broken: Any = Broken()
         broken.put = put
-        work.link(broken)
+        work.attach(cast(Join, joined.join).other, broken)
         peer.send(b"\0\0\0\1x")
         self.until(lambda: owner.losses)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from typing import Any, cast
 
 from zope.interface.verify import verifyObject
 
@@ -22,6 +22,7 @@ from tests.relay.fast.case import (
 )
 from tests.relay.memory import Heard
 from tunnelkit.interfaces import IEnd
+from tunnelkit.relay.join import Join
 from tunnelkit.wire.codes import ResetCode
 
 if ABLE:
@@ -353,7 +354,7 @@ class SinkTests(LoopCase):
         """
         end, peer = self.raw()
         joined = self.joined(end, sink)
-        end.link(sink)
+        end.attach(cast(Join, joined.join).one, sink)
         self.addCleanup(joined.join.abort, ResetCode.STOPPING, "")
         return peer
 

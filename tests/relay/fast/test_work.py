@@ -44,6 +44,7 @@ from tunnelkit.wire.frames import (
 )
 
 if ABLE:
+    from tunnelkit.relay.fast.end import FastEnd
     from tunnelkit.relay.fast.work import WorkSocket
 
 _SIZES = st.sampled_from([1, 2, 3, 4, 7, 100, 4000, 16379, 16380, 16384, 40000])
@@ -124,8 +125,8 @@ class Driven:
         far = self._make(self)
         self.far.append(far)
         join = Join(Clock())
-        link = getattr(work, "link", None)
-        join.start(far, work, b"", link and (lambda one, other: link(one)))
+        linked = (far,) if isinstance(work, FastEnd) else ()
+        join.begin(far.attach(join.one), work.attach(join.other, *linked), b"")
         if self._answers == "first":
             far.hears.received(b"hello")
             far.hears.finished()

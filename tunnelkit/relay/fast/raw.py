@@ -94,20 +94,15 @@ class RawSocket(FastEnd):
         except OSError:
             return ""
 
-    def attach(self, receiver: Receiver) -> RawSocket:
+    def attach(self, receiver: Receiver, far: Sink | None = None) -> RawSocket:
         """
         Tell C{receiver} what happens here from now on.
+
+        @param far: where to put what is read, if that is not to be told as well.
         """
         self._receiver = receiver
-        self._far = Passing(receiver)
+        self._far = far or Passing(receiver)
         return self
-
-    def link(self, far: Sink) -> None:
-        """
-        Put what is read to another fast end.
-        """
-        if self._receiver is not None:
-            self._far = far
 
     def abort(self) -> None:
         """

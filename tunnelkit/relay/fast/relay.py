@@ -139,9 +139,11 @@ class FastRelay:
         """
         join = Join(self._ticks, self._idle, forth, back)
         if isinstance(one, _FAST) and isinstance(other, _FAST):
-            # What is paced goes by way of the join.
-            paced = forth is not None or back is not None
-            join.start(one, other, opening, None if paced else _link)
+            if forth is None and back is None:
+                near, far = one.attach(join.one, other), other.attach(join.other, one)
+            else:  # what is paced goes by way of the join
+                near, far = one.attach(join.one), other.attach(join.other)
+            join.begin(near, far, opening)
         else:
             self.loop.others += 1
             join.ended.addCallback(self._oneLess)
@@ -154,11 +156,6 @@ class FastRelay:
 
 
 _FAST = RawSocket, WorkSocket
-
-
-def _link(one: RawSocket | WorkSocket, other: RawSocket | WorkSocket) -> None:
-    one.link(other)
-    other.link(one)
 
 
 @lru_cache

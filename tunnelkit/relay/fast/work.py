@@ -21,14 +21,13 @@ from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, Socket, spl
 from tunnelkit.relay.fast.loop import IN, LAST, Loop
 from tunnelkit.relay.fast.pipes import SIZE, Pipe
 from tunnelkit.relay.join import IDLE
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.stream import Receiver
 from tunnelkit.relay.work import Work
 from tunnelkit.relay.workstream import WorkStream
 from tunnelkit.wire.codec import startIn
 from tunnelkit.wire.frames import (
     HEADER,
     LONGEST,
-    Data,
     Done,
     End,
     Message,
@@ -84,23 +83,17 @@ class WorkSocket(FastEnd, Work):
 
     # What the join does: WorkStream does the rest.
 
-    def attach(self, receiver: Receiver) -> Stream:
+    def attach(self, receiver: Receiver, far: Sink | None = None) -> WorkStream:
         """
         Give a join the stream that was begun or started.
+
+        @param far: where to put what is read, if that is not to be told as well.
         """
         stream = super().attach(receiver)
         self._receiver = receiver
-        # Until there is a link.
-        self._far = Passing(receiver)
+        if stream.flowing and not self._gone:
+            self._far = far or Passing(receiver)
         return stream
-
-    def link(self, far: Sink) -> None:
-        """
-        Put what is read to another fast end.
-        """
-        stream = self._stream
-        if stream is not None and stream.flowing and not self._gone:
-            self._far = far
 
     # What Work asks.
 
@@ -175,10 +168,13 @@ class WorkSocket(FastEnd, Work):
             self._far = None
         super().settle(stream)
 
-    def _streamReceived(self, frame: Data | End | Reset) -> None:
-        if not isinstance(frame, Data):
-            self._far = None
-        super()._streamReceived(frame)
+    def _endReceived(self, frame: End) -> None:
+        self._far = None
+        super()._endReceived(frame)
+
+    def _resetReceived(self, frame: Reset) -> None:
+        self._far = None
+        super()._resetReceived(frame)
 
     # What the loop says.
 
@@ -296,7 +292,7 @@ class WorkSocket(FastEnd, Work):
         # Who hears of it may read, and so write over what follows.
         rest = bytes(VIEW[end:stop]) if end != stop else b""
         if not header:
-            self.hear(self._streamReceived, _ENDED)
+            self.hear(self._endReceived, _ENDED)
         elif header == _DONE_HEADER:
             self.hear(self._doneReceived, _unpack(BUFFER, at + _HEADER)[0])
         elif header >> 24 == _MESSAGE and self.client:
