@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
@@ -64,6 +64,24 @@ class Work(ABC):
     @ivar local: the address that this side has.
     """
 
+    if not TYPE_CHECKING:  # for which nothing could be assigned then
+        __slots__ = ()
+    ATTRIBUTES: ClassVar = (
+        "_clock",
+        "_closing",
+        "_deadline",
+        "_decoder",
+        "_gone",
+        "_idle",
+        "_number",
+        "_owner",
+        "_stream",
+        "blocked",
+        "client",
+        "peer",
+    )
+    """For the C{__slots__} of a subclass whose instances are to be small."""
+
     _log = Logger()
     local: ClassVar[str] = ""
 
@@ -81,7 +99,7 @@ class Work(ABC):
         self._owner = owner
         self._clock = clock
         self._idle = idle
-        self._decoder = FrameDecoder()
+        self._decoder: FrameDecoder | None = None
         self._stream: WorkStream | None = None
         self._number = 0
         self._gone = ""
@@ -205,7 +223,15 @@ class Work(ABC):
         Bytes of the peer's came: frames, or its mistake.
         """
         if not self._gone:
-            self.framesReceived(self._decoder.feed(data))
+            self.framesReceived(self._decoding().feed(data))
+
+    def _decoding(self) -> FrameDecoder:
+        """
+        Give the decoder, which not every connection needs.
+        """
+        if self._decoder is None:
+            self._decoder = FrameDecoder()
+        return self._decoder
 
     def framesReceived(self, frames: Iterable[Frame]) -> None:
         """

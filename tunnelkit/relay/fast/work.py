@@ -54,7 +54,15 @@ class WorkSocket(FastEnd, Work):
     A work connection.
     """
 
-    __slots__ = ("_corked", "_held", "_holds", "_left", "_receiver", "_slow")
+    __slots__ = (
+        *Work.ATTRIBUTES,
+        "_corked",
+        "_held",
+        "_holds",
+        "_left",
+        "_receiver",
+        "_slow",
+    )
 
     takesPipes: ClassVar[bool] = True
 
@@ -311,11 +319,12 @@ class WorkSocket(FastEnd, Work):
         Have the decoder read bytes, of which the first may belong to a DATA frame
         that is being passed on.
         """
+        decoder = self._decoding()
         if self._left:
-            self._decoder.resume(self._left)
+            decoder.resume(self._left)
             self._left = 0
         self.dataReceived(data)
-        left = self._decoder.rested()
+        left = decoder.rested()
         self._slow = left is None
         self._left = left or 0
 
