@@ -19,7 +19,7 @@ from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.stream import Receiver
-from tunnelkit.relay.work import WorkEnd
+from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import Frame, FrameDecoder
 from tunnelkit.wire.messages import Start

@@ -41,7 +41,7 @@ from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import socketOf
 from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
-from tunnelkit.relay.work import WorkEnd
+from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 

@@ -44,7 +44,7 @@ from tunnelkit.interfaces import IWorkEnd, IWorkOwner, Lease
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
 from tunnelkit.relay.raw import RawEnd
-from tunnelkit.relay.work import WorkEnd
+from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels import kinds as kindTables
 from tunnelkit.tunnels.spec import parseTunnel

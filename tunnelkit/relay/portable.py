@@ -45,7 +45,7 @@ from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
-from tunnelkit.relay.work import WorkEnd
+from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.address import LONGEST_PATH, HostPort, LocalAddress, SocketPath
 from tunnelkit.wire.codes import ResetCode
 

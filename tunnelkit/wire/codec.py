@@ -218,11 +218,10 @@ def starting(
     end = f',"compress":{_quoted(compress)}}}' if compress else "}"
 
     def make(stream: int, visitor: str, address: str) -> bytes:
-        text = (
+        return encodedMessage(
             f'{{"type":"start","stream":{stream},{middle}"visitor":{_quoted(visitor)},'
             f'"address":{_quoted(address)}{end}'
         )
-        return encodedMessage(text)
 
     return make
 

@@ -25,6 +25,7 @@ LONGEST: Final = (1 << 24) - 1
 _U32: Final = Struct("!I")
 _ENDING: Final = Struct("!II")
 _RESET: Final = Struct("!IH")
+_LONGEST_MESSAGE: Final = 64 * 1024
 _REASON: Final = 1024
 """The longest reason of a reset, in bytes of UTF-8."""
 
@@ -130,7 +131,10 @@ def encodedMessage(text: str) -> bytes:
 
     @raise ValueError: it does not fit in one frame.
     """
-    return _framed(_MESSAGE, text.encode())
+    payload = text.encode()
+    if len(payload) > _LONGEST_MESSAGE:
+        return _framed(_MESSAGE, payload)  # which says what is wrong
+    return HEADER.pack(_MESSAGE << 24 | len(payload)) + payload
 
 
 def encodedDone(stream: int) -> bytes:
@@ -195,7 +199,7 @@ class _Kind:
 
 
 _KINDS: Final[Mapping[int, _Kind]] = {
-    _MESSAGE: _Kind("MESSAGE", 2, 64 * 1024, _message),
+    _MESSAGE: _Kind("MESSAGE", 2, _LONGEST_MESSAGE, _message),
     _RESET_TYPE: _Kind("RESET", _RESET.size, _RESET.size + _REASON, _reset),
     _DATAGRAM: _Kind("DATAGRAM", _U32.size, _U32.size + 65507, _datagram),
     _DONE: _Kind("DONE", _U32.size, _U32.size, _done),

@@ -27,7 +27,7 @@ from tests.relay.test_tunnel import FAST, TunnelCase
 from tests.relay.tunnel import RELAYS, Tunnel
 from tunnelkit.interfaces import IRelay, Outcome
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.work import WorkEnd
+from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.codes import ResetCode
 

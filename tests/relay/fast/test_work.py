@@ -29,7 +29,8 @@ from tests.relay.test_work import start
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
-from tunnelkit.relay.work import CLOSING, Work, WorkEnd
+from tunnelkit.relay.work import CLOSING, Work
+from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import (
     HEADER,

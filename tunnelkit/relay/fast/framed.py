@@ -1,0 +1,296 @@
+# -*- test-case-name: tests.relay.fast.test_work -*-
+"""
+Framed: what is read from a work connection of the loop's.
+
+Stream bytes go by without becoming values: the header of a DATA frame is its length.
+The frames that begin and end a stream need no decoder either where they come whole.
+All others go through the decoder, and all through the rules of
+L{tunnelkit.relay.work}.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from tunnelkit.interfaces import IWorkOwner
+from tunnelkit.relay.connection import ENDING, RESETTING, linger
+from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLACE, SMALL, VIEW
+from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, Socket, splice
+from tunnelkit.relay.fast.loop import IN, Loop
+from tunnelkit.relay.fast.pipes import SIZE, Pipe
+from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.stream import Receiver
+from tunnelkit.relay.work import Work
+from tunnelkit.relay.workstream import WorkStream
+from tunnelkit.wire.codec import startIn
+from tunnelkit.wire.frames import HEADER, LONGEST, Done, End, Message, Reset, encode
+
+_ENDED: Final = End()
+_DONE_HEADER: Final = HEADER.unpack_from(encode(Done(0)))[0]
+_MESSAGE: Final = encode(Message({}))[0]
+_FEW: Final = 8
+"""How many frames of one read are taken without the decoder."""
+
+_HEADER: Final = HEADER.size
+_PAYLOAD: Final = HEAD + HEADER.size
+
+_unpack: Final = HEADER.unpack_from
+
+
+class FramedEnd(FastEnd, Work):
+    """
+    A work connection, from which frames are read.
+    """
+
+    __slots__ = (*Work.ATTRIBUTES, "_left", "_receiver", "_slow")
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: Socket,
+        peer: str,
+        owner: IWorkOwner,
+        client: bool,
+        clock: IReactorTime,
+        idle: float = IDLE,
+    ) -> None:
+        """
+        @param sock: it does not block, and nobody else has it.
+        """
+        Work.__init__(self, peer, owner, client, clock, idle)
+        self._own(loop, sock)
+        linger(sock, RESETTING)
+        self._left = 0  # bytes to come of a DATA frame
+        self._receiver: Receiver | None = None
+        self._slow = False  # whether the decoder is in the midst of a frame
+
+    # What the join does: WorkStream does the rest.
+
+    def attach(self, receiver: Receiver, far: Sink | None = None) -> WorkStream:
+        """
+        Give a join the stream that was begun or started.
+
+        @param far: where to put what is read, if that is not to be told as well.
+        """
+        stream = super().attach(receiver)
+        self._receiver = receiver
+        if stream.flowing and not self._gone:
+            self._far = far or Passing(receiver)
+        return stream
+
+    def _over(self) -> None:
+        self._far = None
+        super()._over()
+
+    def settle(self, stream: WorkStream) -> None:
+        """
+        The join has let go of a stream: it is over when both sides are through.
+        """
+        if stream is self._stream:
+            self._far = None
+        super().settle(stream)
+
+    def _endReceived(self, frame: End) -> None:
+        self._far = None
+        super()._endReceived(frame)
+
+    def _resetReceived(self, frame: Reset) -> None:
+        self._far = None
+        super()._resetReceived(frame)
+
+    # What the loop says.
+
+    def happened(self, event: int) -> None:
+        """
+        Bytes came, or something else happened.
+        """
+        if event != IN or not self.reading or self._left:
+            self._unusual(event)
+            return
+        # What follows is _read and _take, written out for most of what comes: one
+        # frame, whole.
+        try:
+            count = self.sock.recv_into(PLACE)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        size = count - _HEADER
+        far = None if self._slow else self._far
+        if far is not None and size > 0 and _unpack(BUFFER, HEAD)[0] == size:
+            self._receiver.count += size  # type: ignore[union-attr]
+            far.put(_PAYLOAD, HEAD + count)
+        elif count:
+            self._take(HEAD + count)
+        else:
+            self._ended()
+
+    def failed(self) -> None:
+        """
+        A bug came up here.
+        """
+        self._abort("a bug: see the log")
+
+    def _read(self) -> None:
+        if self._left >= SMALL and self._far is not None and self._far.takesPipes:
+            pipe = self._loop.pipes.take()
+            if pipe is not None:
+                self._readMuch(pipe)
+                return
+        try:
+            count = self.sock.recv_into(PLACE)
+        except BlockingIOError:
+            return
+        except OSError as e:
+            self._broken(e)
+            return
+        if count:
+            self._take(HEAD + count)
+        else:
+            self._ended()
+
+    def takeEarly(self, rest: bytes) -> None:
+        """
+        Take what was read before this was made.
+        """
+        if rest and not self._gone:
+            self._takeSlowly(rest)
+
+    def _take(self, stop: int) -> None:
+        """
+        Pass on what was read.
+        """
+        at = HEAD
+        for _ in range(_FEW):
+            if self._far is not None and not self._slow:
+                at = self._takeData(at, stop)
+            if at == stop or self._gone:
+                return
+            if self._slow or self._left or not (end := self._takeFrame(at, stop)):
+                break
+            at = end
+        if at != stop and not self._gone:
+            self._takeSlowly(bytes(VIEW[at:stop]))
+
+    def _takeData(self, at: int, stop: int) -> int:
+        """
+        Pass on the bytes of DATA frames, put together.
+
+        @return: where the next other frame begins, or one that is not whole.
+        """
+        left = self._left
+        first = end = at if left else at + _HEADER
+        while at < stop:
+            if left:
+                size = min(left, stop - at)
+                if end != at:
+                    VIEW[end : end + size] = VIEW[at : at + size]
+                end += size
+                at += size
+                left -= size
+            elif 0 < (header := _headerAt(at, stop)) <= LONGEST:
+                left = header
+                at += _HEADER
+            else:
+                break
+        self._left = left
+        if end > first:
+            self._receiver.count += end - first  # type: ignore[union-attr]
+            self._far.put(first, end)  # type: ignore[union-attr]
+        return at
+
+    def _takeFrame(self, at: int, stop: int) -> int:
+        """
+        Take a frame that begins or ends a stream, as each stream has them: they need
+        no decoder.
+
+        @return: where it ends; 0 where it is another one, or not whole.
+        """
+        header = _headerAt(at, stop)
+        end = at + _HEADER + (header & LONGEST)
+        if header < 0 or end > stop:
+            return 0
+        # Who hears of it may read, and so write over what follows.
+        rest = bytes(VIEW[end:stop]) if end != stop else b""
+        if not header:
+            self.hear(self._endReceived, _ENDED)
+        elif header == _DONE_HEADER:
+            self.hear(self._doneReceived, _unpack(BUFFER, at + _HEADER)[0])
+        elif header >> 24 == _MESSAGE and self.client:
+            start = startIn(str(VIEW[at + _HEADER : end], "latin-1"))
+            if start is None:
+                return 0
+            self.hear(self._startReceived, start)
+        else:
+            return 0
+        if rest:
+            VIEW[end:stop] = rest
+        return end
+
+    def _takeSlowly(self, data: bytes) -> None:
+        """
+        Have the decoder read bytes, of which the first may belong to a DATA frame
+        that is being passed on.
+        """
+        decoder = self._decoding()
+        if self._left:
+            decoder.resume(self._left)
+            self._left = 0
+        self.dataReceived(data)
+        left = decoder.rested()
+        self._slow = left is None
+        self._left = left or 0
+
+    def _readMuch(self, pipe: Pipe) -> None:
+        """
+        Read a piece of a long DATA frame through a pipe.
+        """
+        try:
+            count = splice(self.fd, pipe.into, min(SIZE, self._left), flags=SPLICE)
+        except BlockingIOError:
+            self._loop.pipes.give(pipe)
+            return
+        except OSError as e:
+            self._loop.pipes.give(pipe)
+            self._broken(e)
+            return
+        if not count:
+            self._loop.pipes.give(pipe)
+            self._ended()
+            return
+        self._left -= count
+        self._receiver.count += count  # type: ignore[union-attr]
+        self._far.putPipe(pipe, count)  # type: ignore[union-attr]
+
+    def _ended(self) -> None:
+        """
+        The peer ended its direction of the connection: that is the whole of it.
+        """
+        linger(self.sock, ENDING)
+        self._end("closed")
+
+    def _broken(self, error: OSError) -> None:
+        self._end(error.strerror or str(error))
+
+    def _end(self, reason: str) -> None:
+        if not self._gone:
+            self._drop()
+        super()._end(reason)
+
+    def _filled(self) -> None:
+        self._block()
+
+    def _emptied(self) -> None:
+        self._unblock()
+        if self._closing:
+            self._finish()
+
+
+def _headerAt(at: int, stop: int) -> int:
+    """
+    Read a header, or give -1 where it is not whole.
+    """
+    return int(_unpack(BUFFER, at)[0]) if stop - at >= _HEADER else -1
