@@ -4,6 +4,7 @@ Tests for L{tunnelkit.relay.fast.loop}.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 from collections.abc import Callable
@@ -14,7 +15,17 @@ from tests.relay.memory import Heard
 from tunnelkit.relay.join import Join
 
 if ABLE:
-    from tunnelkit.relay.fast.loop import BUDGET, HANGUP, IN, OUT, WAIT, Loop
+    from tunnelkit.relay.fast.loop import (
+        BITE,
+        BUDGET,
+        HANGUP,
+        IN,
+        OUT,
+        SHARED,
+        SHARED_BITE,
+        WAIT,
+        Loop,
+    )
 
 
 class Watcher:
@@ -102,6 +113,35 @@ class LoopTests(LoopCase):
         self.forget(watcher)
         self.assertEqual((self.own.fileno(), [*self.reactor.readers]), (-1, []))
         self.assertEqual(len(self.own), 0)
+
+    def test_shared(self) -> None:
+        """
+        Bulk is moved in large bites while it is alone, and in small ones while others
+        speak and a moment longer; whenever it was moved others get the processor.
+        """
+        yields: list[None] = []
+        self.patch(os, "sched_yield", lambda: yields.append(None))
+        bulk, source = self.watched(lambda: self.own.bulky.add(bulk.fd))
+        heard: list[bytes] = []
+        one, person = socket.socketpair()
+        self.addCleanup(one.close)
+        self.addCleanup(person.close)
+        other = Watcher(lambda: heard.append(one.recv(1)))
+        source.send(b"x")
+        self.own.doRead()
+        self.assertEqual(self.own.bite, BITE)
+        self.assertTrue(yields)
+        self.own.watch(one.fileno(), other, IN)
+        self.addCleanup(self.own.forget, one.fileno())
+        person.send(b"x")
+        self.own.doRead()
+        self.assertEqual(heard, [b"x"])
+        self.assertEqual(self.own.bite, SHARED_BITE)
+        self.own.doRead()
+        self.assertEqual(self.own.bite, SHARED_BITE)
+        self.time += SHARED
+        self.own.doRead()
+        self.assertEqual(self.own.bite, BITE)
 
     def test_told(self) -> None:
         """

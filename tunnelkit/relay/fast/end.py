@@ -243,6 +243,7 @@ class FastEnd:
         """
         Send what is in a pipe, behind the tail where there is one.
         """
+        self._loop.bulky.add(self.fd)
         self._pipe = pipe
         self._pending = count
         if self.full:

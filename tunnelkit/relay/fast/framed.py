@@ -19,7 +19,7 @@ from tunnelkit.relay.connection import ENDING, RESETTING, linger
 from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLACE, SMALL, VIEW
 from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, Socket, splice
 from tunnelkit.relay.fast.loop import IN, Loop
-from tunnelkit.relay.fast.pipes import SIZE, Pipe
+from tunnelkit.relay.fast.pipes import Pipe
 from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.relay.work import Work
@@ -249,7 +249,9 @@ class FramedEnd(FastEnd, Work):
         Read a piece of a long DATA frame through a pipe.
         """
         try:
-            count = splice(self.fd, pipe.into, min(SIZE, self._left), flags=SPLICE)
+            loop = self._loop
+            loop.bulky.add(self.fd)
+            count = splice(self.fd, pipe.into, min(loop.bite, self._left), flags=SPLICE)
         except BlockingIOError:
             self._loop.pipes.give(pipe)
             return

@@ -8,6 +8,7 @@ from there on no call goes through Twisted.
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable
 from time import monotonic
@@ -18,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.relay.fast.pipes import Pipes
+from tunnelkit.relay.fast.pipes import SIZE, Pipes
 
 IN: Final[int] = select.EPOLLIN
 LAST: Final[int] = select.EPOLLRDHUP
@@ -30,6 +31,13 @@ BUDGET: Final = 0.002
 """Seconds after which the reactor has its turn, whatever is still to do here."""
 WAIT: Final = 0.001
 """Seconds for which the loop waits for more, at most; the kernel counts in these."""
+BITE: Final = SIZE
+"""Bytes of bulk that are moved at once while nobody else has anything to say."""
+SHARED_BITE: Final = 1 << 17
+"""The same while others have."""
+SHARED: Final = 0.05
+"""Seconds for which that is so after the last of them, and for which it is remembered
+who moves bulk."""
 AGAIN: Final = 8
 """How often it asks before it sleeps: to be woken costs more than these together."""
 EVENTS: Final = 256
@@ -65,6 +73,8 @@ class Loop:
     An epoll that is one of the reactor's readers while it watches anything.
 
     @ivar pipes: pipes for bulk.
+    @ivar bulky: descriptors between which bulk was moved lately.
+    @ivar bite: how much of it is to be moved at once, in bytes.
     @ivar others: how many joins have an end that is the reactor's: they are not to
         wait for the loop.
     """
@@ -78,6 +88,9 @@ class Loop:
         @param now: tells the time, seconds since whenever.
         """
         self.pipes = Pipes()
+        self.bulky: set[int] = set()
+        self.bite = BITE
+        self._bulkyUntil = self._sharedUntil = 0.0
         self._reactor = reactor
         self._now = now
         self._watched: dict[int, Watched] = {}
@@ -172,7 +185,23 @@ class Loop:
                         self._bug(watched)
             patient = wait
             now = self._now()
+            if self.bulky:
+                self._share(events, now)
         self._ended = now
+
+    def _share(self, events: list[tuple[int, int]], now: float) -> None:
+        """
+        Bulk was moved.  Others are not to wait for it, neither here nor in the
+        programs for which it keeps a processor busy.
+        """
+        bulky = self.bulky
+        if any(fd not in bulky for fd, _ in events):
+            self._sharedUntil = now + SHARED
+        self.bite = SHARED_BITE if now < self._sharedUntil else BITE
+        if now >= self._bulkyUntil:
+            bulky.clear()
+            self._bulkyUntil = now + SHARED
+        os.sched_yield()
 
     def _more(self, epoll: select.epoll) -> list[tuple[int, int]]:
         """

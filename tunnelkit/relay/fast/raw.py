@@ -27,7 +27,7 @@ from tunnelkit.relay.fast.end import (
     splice,
 )
 from tunnelkit.relay.fast.loop import IN, Loop
-from tunnelkit.relay.fast.pipes import SIZE, Pipe
+from tunnelkit.relay.fast.pipes import Pipe
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
 
@@ -178,25 +178,27 @@ class RawSocket(FastEnd):
         """
         far, receiver = self._far, self._receiver
         assert far is not None and receiver is not None, "reading without a join"
-        pipe = self._loop.pipes.take() if far.takesPipes else None
+        loop = self._loop
+        loop.bulky.add(self.fd)
+        pipe = loop.pipes.take() if far.takesPipes else None
         try:
             if pipe is None:
                 # What is kept where nothing can go on is for each of very many.
                 count = self.sock.recv_into(PLACE if far.takesPipes else PLENTY)
             else:
-                count = splice(self.fd, pipe.into, SIZE, flags=SPLICE)
+                count = splice(self.fd, pipe.into, loop.bite, flags=SPLICE)
         except BlockingIOError:
             count = -1
         except OSError as e:
             if pipe is not None:
                 # Not behind the end, which may be that of the loop and of its pipes.
-                self._loop.pipes.give(pipe)
+                loop.pipes.give(pipe)
             self._broken(e)
             return
         if count < SMALL:
             self._much = False
         if count <= 0 and pipe is not None:
-            self._loop.pipes.give(pipe)
+            loop.pipes.give(pipe)
         if count > 0:
             receiver.count += count
             if pipe is None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.interfaces import IWorkOwner
-from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLENTY, VIEW
+from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLENTY, SMALL, VIEW
 from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.tls import TLS
 from tunnelkit.relay.fast.work import WorkSocket
@@ -127,6 +127,8 @@ class SecureWorkSocket(WorkSocket):
 
     def _received(self, count: int) -> None:
         if count:
+            if count > SMALL:
+                self._loop.bulky.add(self.fd)
             self._take(HEAD + count)
         if self._tls.closed and not self._gone:
             self._ended()
