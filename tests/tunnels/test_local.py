@@ -141,6 +141,19 @@ class LocalTests(TimedCase):
         join.end()
         self.assertEqual(self.local.streams, 0)
 
+    def test_servedAtOnce(self) -> None:
+        """
+        Where the service is connected to at once, the visitor is with it at once.
+        """
+        service = FakeEnd()
+        self.patch(self.relay, "dial", lambda address, timeout: service)
+        work = self.start()
+        (join,) = self.relay.joins
+        self.assertEqual((join.one, join.other), (work, service))
+        self.assertEqual(self.local.streams, 1)
+        join.end(Outcome())
+        self.assertEqual(self.local.streams, 0)
+
     def test_proxy(self) -> None:
         """
         A service that wants to know its visitors gets a PROXY header before their

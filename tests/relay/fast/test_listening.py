@@ -126,6 +126,10 @@ class ListeningTests(LoopCase):
         self.until(lambda: len(self.came) == 2)
         self.assertTrue(self.came[0].peer.startswith(f"{LOOPBACK}:"), self.came[0].peer)
         self.assertTrue(self.came[1].peer.startswith("[::1]:"), self.came[1].peer)
+        # It is told to which address each came.
+        self.assertEqual(
+            [end.local for end in self.came], [f"{LOOPBACK}:{port}", f"[::1]:{port}"]
+        )
         self.leave()
 
     def test_taken(self) -> None:

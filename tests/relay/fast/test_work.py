@@ -419,6 +419,30 @@ class WorkTests(WorkCase):
         self.assertIsInstance(message, Message)
         self.assertEqual((data, joined.join.forth), (Data(b"GET /"), 5))
 
+    def test_nextVisitorInTheMidst(self) -> None:
+        """
+        A visitor who takes a connection over while more that came behind DONE is to be
+        read loses nothing, neither of what he says nor of what he hears.
+        """
+        _, person, peer, owner = self.visited()
+        visitor, following = self.raw(first=True)
+        said = noise(1000)
+        following.send(said)
+
+        def idle(work: IWorkEnd) -> None:
+            work.begin()
+            self.joined(visitor, work, start(2))
+
+        owner.idle = idle
+        person.end()
+        peer.reads(len(wired([start(1), End()])))
+        late, answer = Reset(1, 1, "late"), Data(b"answer")
+        peer.send(wired([End(), Done(1), late, answer]))
+        expected = wired([start(1), End(), start(2), Data(said)])
+        self.assertEqual(peer.reads(len(expected)), expected)
+        self.assertEqual(following.reads(len(b"answer")), b"answer")
+        self.assertEqual(owner.losses, [])
+
     def test_nothingSaid(self) -> None:
         """
         One who waits for the service to speak is announced all the same.
