@@ -28,7 +28,14 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.functional.cable import Cable
-from tests.functional.programs import LIMIT, TWISTD, Program, Unfulfilled, until
+from tests.functional.programs import (
+    LIMIT,
+    TWISTD,
+    Program,
+    Unfulfilled,
+    until,
+    variables,
+)
 from tests.functional.services import LOOPBACK, Service, Talk, Visitor, echo, visit
 from tests.functional.sockets import Address, Received, connected, freePort
 from tunnelkit.state.folder import StateFolder
@@ -337,6 +344,17 @@ class FunctionalCase(TestCase):
         path = self.folder / name
         path.write_text(content)
         return path
+
+    def prepared(self, code: str) -> dict[str, str]:
+        """
+        Have programs run something before all else.
+
+        @param code: Python's.
+        @return: the variables of those programs.
+        """
+        self.file("sitecustomize.py", code)
+        path = os.pathsep.join([str(self.folder), variables()["PYTHONPATH"]])
+        return {"PYTHONPATH": path}
 
     def _twistd(self, command: str) -> list[str | Path]:
         reactor = [f"--reactor={self.reactor}"] if self.reactor else []

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -55,14 +55,17 @@ def queue(
     return deferToThread(run)
 
 
-class Echo:
+class Served:
     """
-    A local service that sends back what comes, and the end, for very many visitors in
-    one thread: each may have only little under way.
+    A local service for very many visitors, in one thread.
 
+    @cvar event: what each of its connections is watched for.
+    @ivar address: where it listens.
     @ivar most: how many visitors it had at the same time, at most.
     @ivar visitors: how many it had.
     """
+
+    event: ClassVar[int] = selectors.EVENT_READ
 
     def __init__(self, address: Address = LOOPBACK) -> None:
         self.most = self.visitors = 0
@@ -109,23 +112,87 @@ class Echo:
                 self.visitors += 1
                 self._connections.add(connection)
                 self.most = max(self.most, len(self._connections))
-                self._selector.register(
-                    connection,
-                    selectors.EVENT_READ,
-                    lambda connection=connection: self._read(connection),
-                )
+                self._selector.register(connection, self.event, self._met(connection))
 
-    def _read(self, connection: socket.socket) -> None:
-        data = b""
-        # A reset may come between the two.
-        with contextlib.suppress(ConnectionError):
-            received = connection.recv(PIECE)
-            connection.sendall(received)
-            data = received
-        if not data:
-            self._selector.unregister(connection)
-            self._connections.discard(connection)
-            connection.close()
+    def _met(self, connection: socket.socket) -> Callable[[], None]:
+        """
+        Take up a connection.
+
+        @return: what is to be done at each event of it.
+        """
+        raise NotImplementedError
+
+    def _leave(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        self._connections.discard(connection)
+        connection.close()
+
+
+class Echo(Served):
+    """
+    Sends back what comes, and the end: each visitor may have only little under way.
+    """
+
+    def _met(self, connection: socket.socket) -> Callable[[], None]:
+        def read() -> None:
+            data = b""
+            # A reset may come between the two.
+            with contextlib.suppress(ConnectionError):
+                received = connection.recv(PIECE)
+                connection.sendall(received)
+                data = received
+            if not data:
+                self._leave(connection)
+
+        return read
+
+
+class Source(Served):
+    """
+    Says the same again and again, without end and as fast as it is taken.
+
+    @ivar sent: how many bytes the kernel took, of all connections together.
+    @ivar words: what it says again and again.
+    """
+
+    event = selectors.EVENT_WRITE
+
+    def __init__(self, address: Address = LOOPBACK, buffer: int = PIECE) -> None:
+        """
+        @param buffer: how much the kernel may keep for each visitor, in bytes.
+        """
+        self.sent = 0
+        self.words = MARK + noise(PIECE - len(MARK))
+        self._buffer = buffer
+        super().__init__(address)
+
+    def said(self, since: int, count: int) -> bytes:
+        """
+        Give what a visitor hears.
+
+        @param since: how many bytes he has heard already.
+        """
+        at = since % PIECE
+        return (self.words * (count // PIECE + 2))[at : at + count]
+
+    def _met(self, connection: socket.socket) -> Callable[[], None]:
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._buffer)
+        at = 0
+
+        def write() -> None:
+            nonlocal at
+            try:
+                count = connection.send(memoryview(self.words)[at:])
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                self._leave(connection)
+                return
+            at = (at + count) % PIECE
+            self.sent += count
+
+        return write
 
 
 class Stream:

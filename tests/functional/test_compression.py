@@ -5,11 +5,9 @@ Tests of compressed tunnels between real programs.
 from __future__ import annotations
 
 import json
-import os
 import socket
 
 from tests.functional.case import HOST, FunctionalCase
-from tests.functional.programs import variables
 from tests.functional.services import saying, sink, source
 from tests.functional.sockets import Ending, noise, sha256
 from tests.wire.test_packing import skipUnable
@@ -105,20 +103,12 @@ class LackingTests(FunctionalCase):
     A program without Zstandard says so, and what to do.
     """
 
-    def without(self) -> dict[str, str]:
-        """
-        Give what a program runs with to which Zstandard is not installed.
-        """
-        self.file("sitecustomize.py", WITHOUT)
-        path = os.pathsep.join([str(self.folder), variables()["PYTHONPATH"]])
-        return {"PYTHONPATH": path}
-
     async def test_server(self) -> None:
         """
         Where the server has none the client ends with that, and with deflate it works.
         """
         skipUnable("zstd")
-        server = self.server(environment=self.without())
+        server = self.server(environment=self.prepared(WITHOUT))
         tunnel = self.service(sink).tunnel
         sentence = await self.client(server, f"{tunnel}:compress=zstd").gaveUp()
         self.assertIn("this server has no library for zstd: install", sentence)
@@ -132,7 +122,7 @@ class LackingTests(FunctionalCase):
         """
         server = self.server()
         client = self.client(
-            server, "tcp:8000:compress=zstd", environment=self.without()
+            server, "tcp:8000:compress=zstd", environment=self.prepared(WITHOUT)
         )
         await client.says("this Python has no library for it: install tunnelkit.zstd")
         self.assertEqual(await client.exited(), 1)

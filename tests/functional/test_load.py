@@ -23,10 +23,9 @@ from tests.functional.sockets import (
     noise,
     receive,
 )
-from tests.functional.watch import MARK, MIB, WatchedCase, mib
+from tests.functional.watch import MARK, WatchedCase
 
 LARGE = 200_000_000
-STALLED = 200
 
 
 class TransferTests(WatchedCase):
@@ -127,36 +126,6 @@ class StalledVisitorTests(StallCase):
         await self.visitor(await watched.client.leads("flood"))
         await stuck(lambda: meter.count, "the service")
         await self.others(await watched.client.leads("echo"), 500)
-
-    async def test_many(self) -> None:
-        """
-        200 visitors who do not read cost both programs together less than 60 MiB, and
-        when they are gone others come as before.
-        """
-        meter = Meter()
-        watched = await self.watched(
-            f"{self.flooding(meter)}:name=flood", f"{self.echo.tunnel}:name=echo"
-        )
-        address = await watched.client.leads("flood")
-        echo = await watched.client.leads("echo")
-        await self.others(echo, 100)
-        files, before = await watched.files(), sum(watched.memory())
-
-        visitors = [await self.visitor(address, 4096) for _ in range(STALLED)]
-        # The first byte shows that each of them is served.
-        await gatherResults([visitor.read(1) for visitor in visitors])
-        # The kernel takes some megabytes for each.
-        await stuck(lambda: meter.count, "what the services say", 3 * LIMIT)
-        grown = sum(watched.memory()) - before
-        self.measured(
-            f"{STALLED} visitors who do not read: grown by {mib(grown)}, "
-            f"{mib(meter.count)} under way"
-        )
-        self.assertLess(grown, 60 * MIB)
-        await self.others(echo, 100)
-        for visitor in visitors:
-            visitor.reset()
-        await watched.back(files)
 
 
 class DeafServiceTests(StallCase):

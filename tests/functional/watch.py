@@ -34,8 +34,12 @@ MARK: Final = b"tunnelkit-payload-"
 MIB: Final = 1 << 20
 
 _PROC: Final = Path("/proc")
+_PIPE: Final = "pipe:"
 _LOOKING: Final = 2
 """So many open files may be those of who looks; what leaks, leaks hundreds."""
+_PIPES: Final = 64 + 8
+"""So many pipes may be there: empty ones that wait to be used again, and a program's
+own, to who reads what it says."""
 _READINGS: Final = 3
 """So many times in a row a count must be the same."""
 
@@ -96,6 +100,17 @@ def descriptors(program: Program) -> dict[int, str]:
         with contextlib.suppress(FileNotFoundError):
             found[int(entry.name)] = str(entry.readlink())
     return {n: name for n, name in found.items() if "/leases." not in name}
+
+
+def pipesOf(files: Mapping[int, str]) -> set[str]:
+    """
+    Give the pipes among open files; each has two ends, both of which may be there.
+    """
+    return {name for name in files.values() if name.startswith(_PIPE)}
+
+
+def _counted(files: Mapping[int, str]) -> int:
+    return sum(not name.startswith(_PIPE) for name in files.values())
 
 
 def resident(program: Program) -> int:
@@ -164,26 +179,26 @@ class Watched:
 
     async def files(self) -> tuple[int, int]:
         """
-        Count the open files of both programs, work connections apart: of these there
-        are as many as recent peaks needed.  Only while it is quiet.
+        Count the open files of both programs, work connections apart, of which there
+        are as many as recent peaks needed, and pipes.  Only while it is quiet.
         """
         counted: list[tuple[int, int]] = []
         # A connection may be seen here and not there while it is made or ended.
         while len(counted) < _READINGS or len({*counted[-_READINGS:]}) > 1:
             works = (await self.quiet()).works
             server, client = descriptors(self.server), descriptors(self.client)
-            counted.append((len(server) - works, len(client) - works))
+            counted.append((_counted(server) - works, _counted(client) - works))
         return counted[-1]
 
     async def back(self, files: tuple[int, int]) -> None:
         """
         Wait until both programs have as many open files as they had before, but for
-        a connection or two of who looks.
+        a connection or two of who looks, and no more pipes than they may keep.
 
         @raise Unfulfilled: they have not; the text says what they have.
         """
         begun = reactor.seconds()
-        while not _near(now := await self.files(), files):
+        while not (_near(now := await self.files(), files) and self._fewPipes()):
             if reactor.seconds() - begun > LIMIT:
                 raise Unfulfilled(
                     f"open files were {files}, are {now}: "
@@ -195,6 +210,10 @@ class Watched:
         Give the memory of both programs, in bytes.
         """
         return resident(self.server), resident(self.client)
+
+    def _fewPipes(self) -> bool:
+        both = descriptors(self.server), descriptors(self.client)
+        return all(len(pipesOf(each)) <= _PIPES for each in both)
 
     def _kinds(self, program: Program) -> Counter[str]:
         return Counter(name.partition(":")[0] for name in descriptors(program).values())
@@ -237,17 +256,25 @@ class WatchedCase(FunctionalCase):
         self.addCleanup(self._lookThroughLogs)
 
     async def watched(
-        self, *tunnels: str, server: Iterable[str] = (), client: Iterable[str] = ()
+        self,
+        *tunnels: str,
+        server: Iterable[str] = (),
+        client: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> Watched:
         """
         Start a server and a client, and wait until the client's tunnels are there.
 
         @param tunnels: descriptions for C{--tunnel}.
+        @param environment: variables of both, beside the tests' own.
         """
-        started = self.server("--log-level=debug", *server, admin=True)
+        loud = "--log-level=debug"
+        started = self.server(loud, *server, admin=True, environment=environment)
         watched = Watched(
             started,
-            self.client(started, *tunnels, options=["--log-level=debug", *client]),
+            self.client(
+                started, *tunnels, options=[loud, *client], environment=environment
+            ),
         )
         self.keepSecret(Token.parse(started.token.read_text()).secret)
         self.look(watched.server)
