@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
@@ -312,6 +314,29 @@ class RawSocketTests(TestCase):
         joined.service.close()
         await joined.join.ended
         self.assertEnded(await deferToThread(receive, joined.visitor), data)
+
+    async def test_resetTakenForAnEnd(self) -> None:
+        """
+        A reset that the reactor takes for an end, as it does where the kernel has told
+        no more than a hang-up yet, is a reset on the other side.
+        """
+        for who in ("visitor", "service"):
+            joined = Joined(self)
+            await joined.connect()
+            far = joined.service if who == "visitor" else joined.visitor
+            near = joined.visitor if who == "visitor" else joined.service
+            near.sendall(b"half")
+            await deferToThread(receiveExactly, far, 4)
+            end = joined.one if who == "visitor" else joined.other
+            assert isinstance(end, RawEnd)
+            transport: Any = end.transport
+            reset(near)
+            # What the reactor does at a hang-up, in the same turn.
+            transport.stopReading()
+            transport.readConnectionLost(Failure(CONNECTION_DONE))
+            received = await deferToThread(receive, far)
+            self.assertEqual(received.ending, Ending.RESET, who)
+            self.assertEqual((await joined.join.ended).code, ResetCode.PEER)
 
     async def test_eitherSideResets(self) -> None:
         """

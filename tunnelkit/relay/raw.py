@@ -9,6 +9,7 @@ as a reset and never as a clean end; it loses that when the stream has ended wel
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -137,10 +138,12 @@ class RawEnd(Protocol):
 
     def readConnectionLost(self) -> None:
         """
-        The other side ended its direction.
+        The other side ended its direction, or so it seems.
         """
         self._read = True
-        if self._receiver is not None:
+        if _wasReset(socketOf(self.transport)):
+            self.abort()
+        elif self._receiver is not None:
             self._receiver.finished()
 
     def writeConnectionLost(self) -> None:
@@ -244,6 +247,20 @@ class RawEnd(Protocol):
             answer = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
             return int.from_bytes(answer, "little")
         return 0
+
+
+def _wasReset(handle: socket.socket | None) -> bool:
+    """
+    Tell whether what was taken for an end is a reset.  A kernel that is just at work
+    on one may tell of the hang-up before it tells that there is something to read,
+    and a reactor that polls calls that an end.  The reset is already to be seen.
+    """
+    with contextlib.suppress(OSError):
+        # One that follows a true end is a broken pipe.
+        return handle is not None and handle.getsockopt(
+            socket.SOL_SOCKET, socket.SO_ERROR
+        ) not in (0, errno.EPIPE)
+    return False
 
 
 def _hungUp(handle: socket.socket | None) -> bool:
