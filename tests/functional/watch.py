@@ -32,6 +32,8 @@ except ImportError:  # Windows
 MARK: Final = b"tunnelkit-payload-"
 """Stands in what visitors and services say; no log may have it."""
 MIB: Final = 1 << 20
+LOUD: Final = ("--log-level=debug",)
+"""Options of programs that log all they can."""
 
 _PROC: Final = Path("/proc")
 _PIPE: Final = "pipe:"
@@ -268,12 +270,11 @@ class WatchedCase(FunctionalCase):
         @param tunnels: descriptions for C{--tunnel}.
         @param environment: variables of both, beside the tests' own.
         """
-        loud = "--log-level=debug"
-        started = self.server(loud, *server, admin=True, environment=environment)
+        started = self.server(*LOUD, *server, admin=True, environment=environment)
         watched = Watched(
             started,
             self.client(
-                started, *tunnels, options=[loud, *client], environment=environment
+                started, *tunnels, options=[*LOUD, *client], environment=environment
             ),
         )
         self.keepSecret(Token.parse(started.token.read_text()).secret)
