@@ -45,7 +45,7 @@ def ask(address: Address, number: int) -> Received:
 
 class CrowdCase(WatchedCase):
     """
-    Published echoes.
+    Published echoes, and many who come to one.
     """
 
     def echo(self) -> Echo:
@@ -56,24 +56,6 @@ class CrowdCase(WatchedCase):
         self.addCleanup(echo.stop)
         return echo
 
-
-if TYPE_CHECKING:
-    _Case = CrowdCase
-else:
-    _Case = object
-
-
-class AtOnceMixin(_Case):
-    """
-    Very many visitors at the same time: the case, over TLS or not.
-
-    @cvar options: of both programs.
-    @cvar group: how many come at once; nobody leaves before all are there.
-    """
-
-    options: ClassVar[tuple[str, ...]] = ()
-    group: ClassVar[int]
-
     def needBacklog(self, count: int) -> None:
         """
         Skip the test where the system lets fewer visitors wait than come.
@@ -82,13 +64,20 @@ class AtOnceMixin(_Case):
         if most.exists() and int(most.read_text()) < count:
             raise SkipTest(f"{most} lets fewer than {count} visitors wait")
 
-    def come(self, address: Address, crowd: list[socket.socket]) -> None:
+    def come(self, address: Address, crowd: list[socket.socket], count: int) -> None:
         """
-        Have a group come.
+        Have some more come.
         """
-        for _ in range(self.group):
-            crowd.append(visitor := connected(address))
-            self.addCleanup(visitor.close)
+        for _ in range(count):
+            crowd.append(connected(address))
+
+    def crowd(self) -> list[socket.socket]:
+        """
+        Make a crowd of nobody; who is in it when the test ends leaves then.
+        """
+        crowd: list[socket.socket] = []
+        self.addCleanup(lambda: [*map(socket.socket.close, crowd)])
+        return crowd
 
     def askAll(self, crowd: list[socket.socket]) -> None:
         """
@@ -110,6 +99,24 @@ class AtOnceMixin(_Case):
             self.assertEqual(receive(visitor).ending, Ending.END)
             visitor.close()
 
+
+if TYPE_CHECKING:
+    _Case = CrowdCase
+else:
+    _Case = object
+
+
+class AtOnceMixin(_Case):
+    """
+    Very many visitors at the same time: the case, over TLS or not.
+
+    @cvar options: of both programs.
+    @cvar group: how many come at once; nobody leaves before all are there.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    group: ClassVar[int]
+
     async def test_thousands(self) -> None:
         """
         2,000 visitors are connected at the same time, many of whom come while the
@@ -123,12 +130,12 @@ class AtOnceMixin(_Case):
             echo.tunnel, server=self.options, client=self.options
         )
         files = await watched.files()
-        crowd: list[socket.socket] = []
+        crowd = self.crowd()
         while len(crowd) < CROWD:
             # Frozen it accepts nobody: they are where its backlog lets them wait.
             watched.server.signal("STOP")
             try:
-                await deferToThread(self.come, watched.address, crowd)
+                await deferToThread(self.come, watched.address, crowd, self.group)
             finally:
                 watched.server.signal("CONT")
             await deferToThread(self.askAll, crowd)
