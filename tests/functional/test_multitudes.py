@@ -18,7 +18,7 @@ from tests.functional.crowd import AT_ONCE, queue
 from tests.functional.programs import reactor
 from tests.functional.sockets import Address, connected, freePort, receiveExactly
 from tests.functional.test_crowds import CrowdCase, request
-from tests.functional.watch import Watched, resource
+from tests.functional.watch import Watched
 from tunnelkit.carrier.pool import LEAST, MOST
 
 IDLE: Final = 10_000
@@ -58,14 +58,10 @@ class IdleMixin(_Case):
         """
         Say how many may be there: each has two ends in either program.
         """
-        if resource is None:
-            raise SkipTest("this system has no limit on open files to raise")
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        allowed = IDLE
-        if hard != resource.RLIM_INFINITY:
-            allowed = min(IDLE, (hard - _SPARE) // 2)
+        most = self.mostFiles()
+        allowed = min(IDLE, (most - _SPARE) // 2)
         if allowed < LEAST_IDLE:
-            raise SkipTest(f"{2 * IDLE} open files are needed, and {hard} are allowed")
+            raise SkipTest(f"{2 * IDLE} open files are needed, and {most} are allowed")
         self.needFiles(2 * allowed + _SPARE)
         return allowed
 

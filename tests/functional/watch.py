@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -301,15 +302,24 @@ class WatchedCase(FunctionalCase):
 
         @raise SkipTest: they may not.
         """
-        if resource is None:
-            raise SkipTest("this system has no limit on open files to raise")
+        most = self.mostFiles()
+        if most < count:
+            raise SkipTest(f"{count} open files are needed, and {most} are allowed")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        unlimited = resource.RLIM_INFINITY
-        if hard != unlimited and hard < count:
-            raise SkipTest(f"{count} open files are needed, and {hard} are allowed")
-        if soft != unlimited and soft < count:
+        if soft != resource.RLIM_INFINITY and soft < count:
             resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
             self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+
+    def mostFiles(self) -> int:
+        """
+        Say how many files this process, and those that it starts, may open.
+
+        @raise SkipTest: this system does not say.
+        """
+        if resource is None:
+            raise SkipTest("this system has no limit on open files to raise")
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
     def measured(self, what: str) -> None:
         """

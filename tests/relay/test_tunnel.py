@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.frames import Data, encode
 
 MiB: Final = 1 << 20
 VISITORS: Final = 50
@@ -356,6 +358,33 @@ class SecureTunnelTests(TunnelCase):
         never.abort(ResetCode.STOPPING, "")
         self.assertEqual(await flooding, Ending.RESET)
 
+    async def test_fair(self) -> None:
+        """
+        While one visitor downloads as much as there is time for, another one is
+        answered each time he asks, and neither stands still.
+        """
+        await self.open(2)
+        (bulk, source), (visitor, service) = await self.visit(), await self.visit()
+        flooding = deferToThread(flood, source)
+        taking = deferToThread(receive, bulk)
+        join = self.tunnel.server.joins[0]
+
+        def ask() -> None:
+            for number in range(50):
+                visitor.sendall(question := b"%5d?" % number)
+                self.assertEqual(receiveExactly(service, 6), question)
+                service.sendall(answer := b"%5d!" % number)
+                self.assertEqual(receiveExactly(visitor, 6), answer)
+
+        for _ in range(3):
+            before = join.back
+            await deferToThread(ask)
+            while join.back - before < MiB:
+                await turned()
+        self.tunnel.server.joins[0].abort(ResetCode.STOPPING, "")
+        self.assertEqual((await taking).ending, Ending.RESET)
+        self.assertEqual(await flooding, Ending.RESET)
+
 
 class PlainTunnelTests(SecureTunnelTests):
     """
@@ -375,6 +404,76 @@ class FastSecureTunnelTests(SecureTunnelTests):
 
 
 class FastPlainTunnelTests(PlainTunnelTests):
+    """
+    The fast path, without TLS.
+    """
+
+    path = "fast"
+    skip = FAST
+
+
+class SecureFrameTests(TunnelCase):
+    """
+    A client that is written by hand, under TLS.
+    """
+
+    def client(self) -> socket.socket:
+        """
+        Bring a work connection by hand.
+        """
+        port = self.tunnel.server.workPort.getHost().port  # type: ignore[attr-defined]
+        connection = connected((LOOPBACK, port))
+        if self.secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            connection = context.wrap_socket(connection)
+        self.addCleanup(connection.close)
+        return connection
+
+    async def test_stopsInAFrame(self) -> None:
+        """
+        A client that stops in the midst of a frame holds up that visitor alone, who
+        gets all when it goes on, and a reset when it goes away instead.
+        """
+        await self.open()
+        client = await deferToThread(self.client)
+        while len(self.tunnel.server.free) < 2:
+            await turned()
+        visitor = await deferToThread(connected, (LOOPBACK, self.tunnel.port))
+        self.addCleanup(visitor.close)
+        await deferToThread(client.recv, BUFFER)
+        said = os.urandom(1000)
+        frame = encode(Data(said))
+        await deferToThread(client.sendall, frame[:500])
+        other, service = await self.visit()
+        service.sendall(b"hello")
+        self.assertEqual(await deferToThread(receiveExactly, other, 5), b"hello")
+        await deferToThread(client.sendall, frame[500:] + frame[:2])
+        self.assertEqual(await deferToThread(receiveExactly, visitor, 1000), said)
+        other.sendall(b"hello")
+        self.assertEqual(await deferToThread(receiveExactly, service, 5), b"hello")
+        client.close()
+        await self.assertReset(visitor)
+
+
+class PlainFrameTests(SecureFrameTests):
+    """
+    The same without TLS.
+    """
+
+    secure = False
+
+
+class FastSecureFrameTests(SecureFrameTests):
+    """
+    The fast path, under TLS.
+    """
+
+    path = "fast"
+    skip = FAST
+
+
+class FastPlainFrameTests(PlainFrameTests):
     """
     The fast path, without TLS.
     """
