@@ -5,11 +5,13 @@ Tests of the admin rooms of a server that serves visitors, as curl sees them.
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 from tests.functional.case import HOST, FunctionalCase, ServerProgram
 from tests.functional.programs import LIMIT, reactor
-from tests.functional.services import source
+from tests.functional.services import gated, source
+from tests.functional.sockets import Ending, noise
 
 ENOUGH = 500_000
 
@@ -89,3 +91,38 @@ class AdminTests(FunctionalCase):
         while (after := await tunnel())["streams"]:
             self.assertLess(reactor.seconds() - begun, LIMIT, "the stream stays")
         self.assertEqual((after["visitors"], after["failed"]), (1, 1))
+
+    async def test_toTheByte(self) -> None:
+        """
+        While a stream is open, the tunnel's bytes are to the last one those that the
+        visitor has sent and heard, and they stay so when it has ended.
+        """
+        forth, back, gate = noise(54_321), noise(1_234_567), threading.Event()
+        service = self.service(gated(back, gate, b"bye"))
+        server = self.server(admin=True)
+        client = self.client(server, service.tunnel)
+        visitor = await self.visitor(await client.leads())
+        await visitor.send(forth)
+        self.assertEqual(await visitor.read(len(back)), back)
+        await self.counted(server, 1, len(forth), len(back))
+        gate.set()
+        self.assertEqual(await visitor.read(3), b"bye")
+        visitor.finish()
+        self.assertEqual((await visitor.rest()).ending, Ending.END)
+        await self.counted(server, 0, len(forth), len(back) + 3)
+
+    async def counted(
+        self, server: ServerProgram, streams: int, received: int, sent: int
+    ) -> None:
+        """
+        Wait until the admin rooms tell of so many streams and bytes of the only tunnel.
+        """
+        token = (server.state / "admin.token").read_text().strip()
+        begun = reactor.seconds()
+        while True:
+            told = await self.get(server, "/api/v1/tunnels", token)
+            (only,) = json.loads(told[:-3])["tunnels"]
+            now = only["streams"], only["received"], only["sent"]
+            if now == (streams, received, sent):
+                return
+            self.assertLess(reactor.seconds() - begun, LIMIT, now)

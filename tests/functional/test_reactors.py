@@ -5,6 +5,7 @@ portable path serves there, and visitors notice nothing.
 
 from __future__ import annotations
 
+from tests.functional import test_admin, test_cuts, test_visitors
 from tests.functional.case import FunctionalCase
 from tests.functional.services import halving, resetting
 from tests.functional.sockets import Ending, noise, sha256
@@ -41,3 +42,75 @@ class PollTests(FunctionalCase):
         self.assertEqual((got.ending, got.first), (Ending.END, b"bye"))
         got = await self.visit(await client.leads("failing"), b"question")
         self.assertEqual(got.ending, Ending.RESET)
+
+
+class PollAdminTests(test_admin.AdminTests):
+    """
+    What the admin rooms say, there.
+    """
+
+    reactor = "poll"
+
+
+class PollCableTests(test_cuts.CableTests):
+    """
+    Connections that are cut, there.
+    """
+
+    reactor = "poll"
+
+
+class PollKillTests(test_cuts.TLSKillTests):
+    """
+    Kills, there.
+    """
+
+    reactor = "poll"
+
+
+class PollPlainKillTests(test_cuts.PlainKillTests):
+    """
+    Kills over plain TCP, there.
+    """
+
+    reactor = "poll"
+
+
+class PollClientStopTests(test_cuts.PlainClientStopTests):
+    """
+    A client that is asked to stop, there.
+    """
+
+    reactor = "poll"
+
+
+class PollServerStopTests(test_cuts.PlainServerStopTests):
+    """
+    A server that is asked to stop, there.
+    """
+
+    reactor = "poll"
+
+
+class PollHalfCloseTests(test_visitors.TLSHalfCloseTests):
+    """
+    Ends and resets, there.
+    """
+
+    reactor = "poll"
+
+
+class PollPlainHalfCloseTests(test_visitors.PlainHalfCloseTests):
+    """
+    Ends and resets over plain TCP, there.
+    """
+
+    reactor = "poll"
+
+
+class PollStallTests(test_visitors.StallTests):
+    """
+    Who is slow, there.
+    """
+
+    reactor = "poll"
