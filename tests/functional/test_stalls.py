@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 import termios
 from collections.abc import Iterable
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SkipTest
 
 from tests.bench.procfs import resident
 from tests.functional.crowd import Echo, Source, queue
+from tests.functional.ended import ended
 from tests.functional.programs import LIMIT, Program, stuck, together
 from tests.functional.sockets import (
     Address,
@@ -63,6 +66,10 @@ Has the kernel keep little for a program's connections.  Else it would keep some
 megabytes for each visitor, and have none left for others: a limit of its own
 (C{net.ipv4.tcp_mem}), which is not looked at here.
 """
+ORDINARY: Final = (
+    ("setpriv", "--bounding-set=-sys_admin,-sys_resource") if os.geteuid() == 0 else ()
+)
+"""Has a program run with no more pipes than C{pipe-user-pages-soft} says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +120,12 @@ class StalledMixin(_Case):
     The case, for each path.
 
     @cvar options: of both programs.
+    @cvar wrap: a command that runs either program's.
     @cvar most: by how much a program may grow for each visitor, in KiB.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
+    wrap: ClassVar[tuple[str, ...]] = ()
     most: ClassVar[int]
 
     async def others(self, address: Address, count: int) -> None:
@@ -167,6 +176,7 @@ class StalledMixin(_Case):
             server=self.options,
             client=self.options,
             environment=self.prepared(NARROW),
+            wrap=self.wrap,
         )
         flood = await watched.client.leads("flood")
         others = await watched.client.leads("echo")
@@ -214,6 +224,35 @@ class PlainStalledTests(StalledMixin, WatchedCase):
 
     options = ("--insecure",)
     most = 25
+
+
+class FewPipesStalledTests(PlainStalledTests):
+    """
+    The same for a user who has no more than his share of pipes, as any but root: what
+    finds no pipe is copied.
+    """
+
+    wrap = ORDINARY
+
+    async def test_thousand(self) -> None:
+        """
+        Also where there is no pipe for most of them.
+        """
+        tried = await ended(self.folder, *self.wrap, "true")
+        if tried.returncode != 0:
+            raise SkipTest(f"no limit on pipes can be set: {tried.stderr}")
+        await super().test_thousand()
+
+    def told(self, source: Source, before: list[Held], after: list[Held]) -> None:
+        """
+        Print what was found, and see that the limit was reached.
+        """
+        super().told(source, before, after)
+        for now in after:
+            self.assertLess(now.pipes, STALLED // 2)
+
+    if not shutil.which("setpriv"):
+        test_thousand.skip = "setpriv is not installed"  # type: ignore[attr-defined]
 
 
 class TLSStalledTests(StalledMixin, WatchedCase):

@@ -264,19 +264,20 @@ class WatchedCase(FunctionalCase):
         server: Iterable[str] = (),
         client: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
+        wrap: Iterable[str] = (),
     ) -> Watched:
         """
         Start a server and a client, and wait until the client's tunnels are there.
 
         @param tunnels: descriptions for C{--tunnel}.
         @param environment: variables of both, beside the tests' own.
+        @param wrap: a command that runs either's, such as one that sets limits.
         """
-        started = self.server(*LOUD, *server, admin=True, environment=environment)
+        both: Any = {"environment": environment, "wrap": [*wrap]}
+        started = self.server(*LOUD, *server, admin=True, **both)
         watched = Watched(
             started,
-            self.client(
-                started, *tunnels, options=[*LOUD, *client], environment=environment
-            ),
+            self.client(started, *tunnels, options=[*LOUD, *client], **both),
         )
         self.keepSecret(Token.parse(started.token.read_text()).secret)
         self.look(watched.server)
