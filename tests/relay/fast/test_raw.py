@@ -4,6 +4,7 @@ Tests for L{tunnelkit.relay.fast.raw}, and for what all fast ends share.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Any, cast
@@ -27,6 +28,8 @@ from tunnelkit.wire.codes import ResetCode
 
 if ABLE:
     from tunnelkit.relay.fast.buffer import HEAD, SMALL, VIEW
+    from tunnelkit.relay.fast.loop import IN
+    from tunnelkit.relay.fast.pipes import SIZE
     from tunnelkit.relay.fast.raw import RawSocket
 
 
@@ -284,6 +287,23 @@ class PassingTests(LoopCase):
         self.assertLess(joined.join.forth, sent + 1)
         expected = (piece * (sent // 65536 + 1))[:sent]
         self.assertEqual(other.reads(sent), expected)
+
+    def test_oneBite(self) -> None:
+        """
+        However much one has sent already, no more of it than a pipe holds is passed on
+        before others have their turn.
+        """
+        one, person = self.raw()
+        other, _ = self.raw()
+        joined = self.joined(one, other)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                person.sock.send(bytes(65536))
+        for _ in range(3):
+            before = joined.join.forth
+            one.happened(IN)
+            self.assertLessEqual(joined.join.forth - before, SIZE)
+        self.assertGreater(joined.join.forth, 0)
 
     def test_lastBytesOfMuch(self) -> None:
         """
