@@ -49,17 +49,25 @@ KERNELS: Final = 65536
 NARROW: Final = f"""\
 import socket
 
-whole = socket.socket.__init__
+from tunnelkit.relay.fast import end
 
 
-def narrow(self, *arguments, **options):
-    whole(self, *arguments, **options)
-    if self.family != socket.AF_UNIX:
-        for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            self.setsockopt(socket.SOL_SOCKET, which, {KERNELS})
+def narrowing(whole):
+    def narrow(self, *arguments, **options):
+        whole(self, *arguments, **options)
+        if self.family != socket.AF_UNIX:
+            for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                self.setsockopt(socket.SOL_SOCKET, which, {KERNELS})
+
+    return narrow
 
 
-socket.socket.__init__ = narrow
+class Narrow(end.Socket):
+    __init__ = narrowing(end.Socket.__init__)
+
+
+end.Socket = Narrow
+socket.socket.__init__ = narrowing(socket.socket.__init__)
 """
 """
 Has the kernel keep little for a program's connections.  Else it would keep some
