@@ -31,6 +31,8 @@ from tunnelkit.wire.messages import (
     Close,
     Closed,
     Drain,
+    Flow,
+    FlowEnd,
     FromClient,
     FromServer,
     Login,
@@ -50,9 +52,11 @@ from tunnelkit.wire.messages import (
 
 Reader: TypeAlias = Callable[[Message], FromClient | FromServer]
 
-BOTH: list[Ping | Pong | Bye] = [
+BOTH: list[Ping | Pong | Bye | FlowEnd] = [
     Ping(at=2**63 - 1),
     Pong(at=0),
+    FlowEnd(id=7),
+    FlowEnd(id=2**32 - 1, reason="nothing came for 90 s"),
     Bye(),
     Bye(code=codes.DRAINING, reason="the server is stopped", retry=False),
 ]
@@ -101,6 +105,14 @@ SERVER: list[FromServer] = [
         kind="tcp",
         visitor="[2001:db8::1]:50000",
         address="192.0.2.1:9000",
+    ),
+    Flow(id=7, tunnel="dns", visitor="192.0.2.7:5300", address="192.0.2.1:53"),
+    Flow(
+        id=8,
+        tunnel="dns",
+        visitor="[2001:db8::1]:5300",
+        address="[2001:db8::2]:53",
+        compress="zstd",
     ),
 ]
 SAID: list[tuple[Reader, FromClient | FromServer]] = [

@@ -53,6 +53,7 @@ from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.certificate import bindingHash
 from tunnelkit.wire.codec import fromClient, fromServer, said
 from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.datagrams import DatagramDecoder, framed
 from tunnelkit.wire.frames import (
     Data,
     Datagram,
@@ -74,6 +75,8 @@ from tunnelkit.wire.messages import (
     Close,
     Closed,
     Drain,
+    Flow,
+    FlowEnd,
     FromClient,
     FromServer,
     Login,
@@ -224,6 +227,7 @@ SHAPES: Final[Mapping[str, type]] = {
         for each in (
             *(Login, Challenge, Proof, Welcome, Refused, Open, Opened, Close, Closed),
             *(Want, Ping, Pong, Certificates, Vouched, Drain, Bye, Work, Start),
+            *(Flow, FlowEnd),
         )
     },
 }
@@ -559,6 +563,39 @@ class StreamExampleTests(SynchronousTestCase):
         visitor, socket = raw()
         Join(Clock()).start(visitor, work, said(start))
         return visitor, socket
+
+
+class FlowExampleTests(SynchronousTestCase):
+    """
+    Datagrams cross by the very bytes on the page.
+    """
+
+    def test_server(self) -> None:
+        """
+        What the server says on a carrier is what the page has.
+        """
+        flow = Flow(7, "dns", "203.0.113.9:51820", "198.51.100.7:5300")
+        frames = [
+            said(Start(1, "", "udp", "", "")),
+            said(flow),
+            framed(7, b"query"),
+            framed(7, b"again"),
+            said(FlowEnd(7, "nothing came for 90 seconds")),
+        ]
+        self.assertEqual(b"".join(frames), says("S", "example-flow"))
+
+    def test_client(self) -> None:
+        """
+        What the client says is, too, and both can be read.
+        """
+        self.assertEqual(framed(7, b"answer"), says("C", "example-flow"))
+        heard: list[object] = []
+        taker = SimpleNamespace(take=lambda run: heard.extend(map(bytes, run)))
+        decoder = DatagramDecoder({7: cast(Any, taker)}, heard.append)
+        stream = says("S", "example-flow")
+        decoder.feed(stream[len(turns("example-flow")[0][1]) :])
+        self.assertEqual(heard[1:3], [b"query", b"again"])
+        self.assertEqual(fromServer(cast(Message, heard[3])).name, "flow-end")
 
 
 class CodeTableTests(SynchronousTestCase):

@@ -27,6 +27,8 @@ from tunnelkit.wire.messages import (
     Close,
     Closed,
     Drain,
+    Flow,
+    FlowEnd,
     FromClient,
     FromServer,
     Login,
@@ -131,7 +133,7 @@ def _shapes(*kinds: type) -> Mapping[str, _Shape]:
 
 
 _FROM_CLIENT: Final = _shapes(
-    ClientHello, Login, Proof, Open, Close, Work, Vouched, Ping, Pong, Bye
+    ClientHello, Login, Proof, Open, Close, Work, FlowEnd, Vouched, Ping, Pong, Bye
 )
 _FROM_SERVER: Final = _shapes(
     ServerHello,
@@ -144,6 +146,8 @@ _FROM_SERVER: Final = _shapes(
     Certificates,
     Drain,
     Start,
+    Flow,
+    FlowEnd,
     Ping,
     Pong,
     Bye,

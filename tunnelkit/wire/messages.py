@@ -322,8 +322,51 @@ class Start:
     compress: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """
+    Announces a flow on a datagram carrier: from here on it lives there.
+
+    @ivar id: the flow's number, unique in its session and not used again.
+    @ivar tunnel: which tunnel the visitor came to.
+    @ivar visitor: the visitor's address, C{HOST:PORT}.
+    @ivar address: the address that the visitor came to, C{HOST:PORT}.
+    @ivar compress: how the flow's datagrams are compressed, both ways.
+    """
+
+    name: ClassVar[str] = "flow"
+    id: int
+    tunnel: str
+    visitor: str
+    address: str
+    compress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEnd:
+    """
+    A flow is over.
+
+    @ivar reason: why, in words for a person.
+    """
+
+    name: ClassVar[str] = "flow-end"
+    id: int
+    reason: str = ""
+
+
 FromClient: TypeAlias = (
-    ClientHello | Login | Proof | Open | Close | Work | Vouched | Ping | Pong | Bye
+    ClientHello
+    | Login
+    | Proof
+    | Open
+    | Close
+    | Work
+    | FlowEnd
+    | Vouched
+    | Ping
+    | Pong
+    | Bye
 )
 FromServer: TypeAlias = (
     ServerHello
@@ -336,6 +379,8 @@ FromServer: TypeAlias = (
     | Certificates
     | Drain
     | Start
+    | Flow
+    | FlowEnd
     | Ping
     | Pong
     | Bye
