@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
@@ -22,17 +22,23 @@ from zope.interface import implementer
 
 from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import (
+    ICarrier,
+    ICarrierOwner,
     IEnd,
+    IFlowPort,
     IJoin,
     IRelay,
     IWorkEnd,
     IWorkOwner,
     Outcome,
-    TunnelStatus,
 )
 from tunnelkit.relay.bucket import Bucket
+from tunnelkit.relay.carrying import Waiting
 from tunnelkit.relay.connection import Connection
+from tunnelkit.relay.flowends import Arrived
+from tunnelkit.relay.flowtable import FlowTable
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
+from tunnelkit.status import TunnelStatus
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.certificate import CertificatePair, selfSigned
 from tunnelkit.wire.codes import ResetCode
@@ -217,6 +223,10 @@ class FakeRelay:
     @ivar dials: addresses, and what becomes of each.
     @ivar joins: all that were made.
     @ivar bug: what C{join} raises.
+    @ivar clock: what carriers wait by.
+    @ivar flowPorts: ports for datagrams.
+    @ivar flowDials: flows to local services: where to, which, and who is told.
+    @ivar carriers: all that were made.
     """
 
     def __init__(self) -> None:
@@ -226,6 +236,10 @@ class FakeRelay:
         self.slow = False
         self.dials: list[tuple[LocalAddress, Deferred[IEnd]]] = []
         self.joins: list[FakeJoin] = []
+        self.clock: IReactorTime = Clock()
+        self.flowPorts: dict[int, FakeFlowPort] = {}
+        self.flowDials: list[tuple[HostPort, int, Callable[[str], None]]] = []
+        self.carriers: list[FakeCarrier] = []
         self.bug: Exception | None = None
 
     def listen(self, address: HostPort, arrived: Callable[[IEnd], None]) -> FakePort:
@@ -290,6 +304,124 @@ class FakeRelay:
         self.joins.append(FakeJoin(one, other, opening))
         self.joins[-1].buckets = forth, back
         return self.joins[-1]
+
+    def listenDatagrams(
+        self, address: HostPort, flows: FlowTable, arrived: Arrived
+    ) -> FakeFlowPort:
+        """
+        Listen for datagrams, if the port can be had.
+        """
+        if address.port in self.taken:
+            why = self.taken[address.port]
+            raise CannotListenError(address.host, address.port, why)
+        self.flowPorts[address.port] = port = FakeFlowPort(self, address)
+        port.flows, port.asked = flows, arrived
+        return port
+
+    def dialDatagrams(
+        self,
+        address: HostPort,
+        number: int,
+        flows: FlowTable,
+        carrier: ICarrier,
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        Remember that.
+        """
+        self.flowDials.append((address, number, failed))
+
+    def carry(
+        self, work: IWorkEnd, owner: ICarrierOwner, opening: bytes
+    ) -> ICarrier | None:
+        """
+        Make a carrier.
+        """
+        if cast(FakeWork, work).aborted:
+            return None
+        self.carriers.append(FakeCarrier(self.clock, owner, opening))
+        return self.carriers[-1]
+
+
+@implementer(IFlowPort)
+class FakeFlowPort(FakePort):
+    """
+    A public port for datagrams.
+    """
+
+    flows: FlowTable
+    asked: Arrived
+
+    def __init__(self, relay: FakeRelay, address: HostPort) -> None:
+        super().__init__(relay, address, lambda end: None)
+        self.looked = 0
+
+    def stopListening(self) -> Deferred[None]:
+        """
+        Be free at once.
+        """
+        self._relay.flowPorts.pop(self.address.port)
+        return succeed(None)
+
+    def look(self) -> None:
+        """
+        Count.
+        """
+        self.looked += 1
+
+
+@implementer(ICarrier)
+class FakeCarrier(Waiting):
+    """
+    A datagram carrier.
+
+    @ivar opening: what was sent first.
+    @ivar frames: what was put here while it was not blocked.
+    @ivar ended: how it ended: C{closed} or C{aborted}.
+    """
+
+    peer = "203.0.113.5:40000"
+    local = ""
+
+    def __init__(
+        self, clock: IReactorTime, owner: ICarrierOwner, opening: bytes
+    ) -> None:
+        super().__init__(clock)
+        self.blocked = False
+        self.owner = owner
+        self.opening = opening
+        self.frames: list[bytes] = []
+        self.ended = ""
+        self.strays = 0
+
+    def put(self, frame: bytes) -> None:
+        """
+        Remember a frame, or have it wait.
+        """
+        if self.blocked:
+            super().put(frame)
+        else:
+            self.frames.append(frame)
+
+    def close(self) -> None:
+        """
+        End.
+        """
+        self.lose("closed")
+
+    def abort(self) -> None:
+        """
+        End.
+        """
+        self.lose("aborted")
+
+    def lose(self, why: str = "lost") -> None:
+        """
+        Be gone.
+        """
+        if not self.ended:
+            self.ended = why
+            self.owner.lost(self, why)
 
 
 class FakeChannel:

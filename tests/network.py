@@ -30,6 +30,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.mail import Box, opened
 from tests.relay.memory import MemoryTransport
 from tunnelkit.relay.portable import IPortableReactor, One
 from tunnelkit.relay.secure import ClientTLS
@@ -193,6 +194,7 @@ class Network(Clock):
     @ivar foreign: addresses that are not this machine's.
     @ivar silent: ports whose host does not answer.
     @ivar wires: both ends of all connections, in the order in which they were made.
+    @ivar boxes: ports of UDP.
     @ivar caller: the host that connections come from.
     """
 
@@ -204,6 +206,7 @@ class Network(Clock):
         self.foreign: set[str] = set()
         self.silent: set[int] = set()
         self.wires: list[Wire] = []
+        self.boxes: dict[int, Box] = {}
         self.caller = "192.0.2.7"
         self._next = 40_000
 
@@ -227,6 +230,18 @@ class Network(Clock):
         )
         factory.doStart()
         return self.ports[number]
+
+    def listenUDP(
+        self,
+        port: int,
+        protocol: Any,
+        interface: str = "",
+        maxPacketSize: int = 8192,
+    ) -> Box:
+        """
+        Listen for datagrams.
+        """
+        return opened(self, port, protocol, interface)
 
     def listenSSL(
         self, port: int, factory: Any, contextFactory: Any, *args: Any, **named: Any

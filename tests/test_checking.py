@@ -18,10 +18,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from tunnelkit.checking import runCheck
-from tunnelkit.interfaces import IStatusSource
 from tunnelkit.relay.portable import IPortableReactor
 from tunnelkit.server import IServerReactor, Server
 from tunnelkit.settings import ClientSettings, ServerSettings
+from tunnelkit.status import IStatusSource
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token

@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.whole import WholeCase
 from tests.wire.test_packing import skipUnable
-from tunnelkit.interfaces import TunnelStatus
 from tunnelkit.relay import packed
+from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire import packing
 

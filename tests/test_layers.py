@@ -22,7 +22,7 @@ TOP: Final = Path(__file__).parent.parent
 
 FLOORS: Final = (
     {"wire", "failures"},
-    {"interfaces"},
+    {"interfaces", "status"},
     {"relay", "state"},
     {"carrier"},
     {"control"},

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelkit.carrier.dock import Dock, Landing
 from tunnelkit.carrier.route import PATIENCE, Reached, Route, Unreached
 from tunnelkit.control.backoff import Backoff
 from tunnelkit.control.names import legible
@@ -29,6 +30,7 @@ from tunnelkit.relay.secure import ClientTLS
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import LOCAL
 from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.spec import TunnelSpec, splitDescription
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire.address import HostPort
@@ -78,7 +80,7 @@ class Client(Service):
         self._clock = clock
         self._failed = failed
         self._changed = changed
-        self._locals: dict[str, LocalTCP] = {
+        self._locals: dict[str, LocalTCP | LocalUDP] = {
             spec.name: LOCAL[spec.kind](spec, relay, clock) for spec in specs
         }
         self.tunnels = tuple(
@@ -223,6 +225,17 @@ class Client(Service):
             work.refuse(ResetCode.DENIED, "the client does not publish that")
         else:
             local.started(work, start)
+
+    def dock(self) -> Dock | None:
+        """
+        Make what holds datagram carriers, where there is anything behind them.
+        """
+        landings: dict[str, Landing] = {
+            name: local
+            for name, local in self._locals.items()
+            if isinstance(local, LocalUDP)
+        }
+        return Dock(self._relay, self._clock, landings.get) if landings else None
 
     def openWork(self, line: Line, owner: IWorkOwner) -> Deferred[IWorkEnd]:
         """

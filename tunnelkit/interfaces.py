@@ -7,21 +7,25 @@ another, and nothing above C{relay/} sees a visitor's or a local service's trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort, IProtocol
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
 from zope.interface import Attribute, Interface
 
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.messages import Flow as Announced
+from tunnelkit.wire.messages import FlowEnd, Start
 
 if TYPE_CHECKING:
     from tunnelkit.relay.bucket import Bucket
     from tunnelkit.relay.connection import Connection
+    from tunnelkit.relay.flow import Flow
+    from tunnelkit.relay.flowends import VisitorFlow
+    from tunnelkit.relay.flowtable import FlowTable
     from tunnelkit.relay.secure import ClientTLS, ServerTLS
 
 
@@ -68,7 +72,18 @@ class IEnd(Interface):
         """
 
 
-class IWorkEnd(IEnd):
+class IWorkLink(IEnd):
+    """
+    A work connection, whatever it carries.
+    """
+
+    def close() -> None:
+        """
+        Close the connection where nothing is on its way; it is reported lost.
+        """
+
+
+class IWorkEnd(IWorkLink):
     """
     A work connection: an end that carries one stream after the other.
     """
@@ -83,11 +98,6 @@ class IWorkEnd(IEnd):
     def refuse(code: ResetCode, reason: str) -> None:
         """
         Reset the stream that was started, in place of joining it.
-        """
-
-    def close() -> None:
-        """
-        Close the connection where it is idle; it is reported lost.
         """
 
 
@@ -106,7 +116,12 @@ class IWorkOwner(Interface):
         The stream is over on both sides and the connection can carry another.
         """
 
-    def lost(work: IWorkEnd, reason: str) -> None:
+    def given(work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        The connection has become a datagram carrier, which takes its place.
+        """
+
+    def lost(work: IWorkLink, reason: str) -> None:
         """
         The connection is gone, said once.
         """
@@ -131,6 +146,89 @@ class IJoin(Interface):
     def abort(code: ResetCode, reason: str) -> None:
         """
         Reset both ends' streams; nothing happens where the join has ended.
+        """
+
+
+class ICarrier(IWorkLink):
+    """
+    A work connection on which the datagrams of many flows cross.
+    """
+
+    blocked: bool = Attribute("whether it takes no more for now")
+    flows: Mapping[int, Flow] = Attribute("who lives here, by number")
+    strays: int = Attribute("datagrams that came of flows that do not live here")
+
+    def adopt(flow: Flow, opening: bytes = b"") -> None:
+        """
+        Have a flow live here from now on.
+
+        @param opening: what announces it, and goes ahead of its next frame.
+        """
+
+    def put(frame: bytes) -> None:
+        """
+        Send a frame, unless it is dropped because this takes no more.
+        """
+
+    def tell(message: Announced | FlowEnd) -> None:
+        """
+        Say something about a flow, likewise.
+        """
+
+    def salvaged(only: Flow | None = None) -> Iterable[tuple[Flow, bytes]]:
+        """
+        Take back the datagrams that wait here, each framed, with its flow.
+
+        @param only: whose alone.
+        """
+
+
+class ICarrierOwner(Interface):
+    """
+    Who is told what becomes of a datagram carrier.
+    """
+
+    def announced(carrier: ICarrier, flow: Announced) -> None:
+        """
+        The server announced a flow here.
+        """
+
+    def ended(carrier: ICarrier, end: FlowEnd) -> None:
+        """
+        The other side ended a flow.
+        """
+
+    def stalled(carrier: ICarrier) -> None:
+        """
+        It has taken nothing for a while.
+        """
+
+    def lost(carrier: ICarrier, reason: str) -> None:
+        """
+        It is gone, said once; flows still live there.
+        """
+
+
+class IFlowPort(Interface):
+    """
+    A public port for datagrams.
+    """
+
+    def stopListening() -> Deferred[None]:
+        """
+        Listen no more.
+
+        @return: fires when the port is free.
+        """
+
+    def getHost() -> IAddress:
+        """
+        Give the address.
+        """
+
+    def look() -> None:
+        """
+        Count what the system has dropped since the last look.
         """
 
 
@@ -201,109 +299,42 @@ class IRelay(Interface):
             with the first of those where they are there.
         """
 
-
-@dataclass(frozen=True, slots=True)
-class TunnelStatus:
-    """
-    A tunnel, as the admin rooms show it.
-
-    @ivar streams: how many run now.
-    @ivar visitors: how many came, in all.
-    @ivar failed: how many of those were refused or reset.
-    @ivar received: bytes from visitors, live.
-    @ivar sent: bytes to visitors, live.
-    @ivar withdrawn: whether it takes no more visitors, and waits for the last to go.
-    @ivar compress: how visitors' bytes are compressed, or empty.
-    @ivar receivedPacked: bytes from visitors as they crossed the tunnel: fewer where
-        they are compressed.
-    @ivar sentPacked: bytes to visitors, likewise.
-    """
-
-    name: str
-    kind: str
-    address: str
-    user: str
-    client: str
-    session: str
-    streams: int
-    visitors: int
-    failed: int
-    received: int
-    sent: int
-    withdrawn: bool = False
-    compress: str = ""
-    receivedPacked: int = 0
-    sentPacked: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStatus:
-    """
-    A logged-in client, as the admin rooms show it.
-
-    @ivar session: its id, shortened: it is no key to anything.
-    @ivar since: when it logged in, seconds since 1970.
-    @ivar roundTrip: in seconds, or None before the first answer to a ping.
-    @ivar idle: work connections that wait.
-    @ivar busy: work connections that carry a stream.
-    @ivar waiting: visitors that wait for a work connection.
-    """
-
-    session: str
-    user: str
-    client: str
-    peer: str
-    program: str
-    since: float
-    roundTrip: float | None
-    idle: int
-    busy: int
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """
-    A server, as the admin rooms show it.
-
-    @ivar started: seconds since 1970.
-    @ivar troubles: what is wrong with it, a sentence each; none is healthy.
-    @ivar counts: totals since the start by name, such as C{logins}, C{logins_failed},
-        C{connections}, C{connections_refused}, C{work_connections}; names never go
-        away while it runs.
-    @ivar openings: connections that are not logged in yet.
-    """
-
-    program: str
-    started: float
-    draining: bool
-    troubles: tuple[str, ...]
-    counts: tuple[tuple[str, int], ...]
-    openings: int
-    sessions: tuple[SessionStatus, ...]
-    tunnels: tuple[TunnelStatus, ...]
-
-    @property
-    def open(self) -> int:
+    def listenDatagrams(
+        address: HostPort, flows: FlowTable, arrived: Callable[[VisitorFlow], bool]
+    ) -> IFlowPort:
         """
-        How many tunnels are open: those that are withdrawn are not.
-        """
-        return sum(not tunnel.withdrawn for tunnel in self.tunnels)
+        Accept visitors' datagrams.
 
-
-class IStatusSource(Interface):
-    """
-    Who can say how a server does.
-    """
-
-    def troubles() -> tuple[str, ...]:
-        """
-        Say what is wrong, a sentence each; cheap, as anybody may ask.
+        @param flows: holds a flow for each visitor.
+        @param arrived: asked at each new flow whether it may be; if so, it lives on a
+            carrier when this returns.
+        @raise CannotListenError: the address cannot be had.
         """
 
-    def status() -> ServerStatus:
+    def dialDatagrams(
+        address: HostPort,
+        number: int,
+        flows: FlowTable,
+        carrier: ICarrier,
+        failed: Callable[[str], None],
+    ) -> None:
         """
-        Give a picture of this moment.
+        Begin a flow to a local service, with a socket of its own; where there is none
+        for it, it ends at once.
+
+        @param number: the flow's.
+        @param flows: holds it from now on.
+        @param carrier: where it lives.
+        @param failed: told, in words, what goes wrong there.
+        """
+
+    def carry(work: IWorkEnd, owner: ICarrierOwner, opening: bytes) -> ICarrier | None:
+        """
+        Make a datagram carrier of a work connection whose stream was begun or started.
+        Its owner is given the carrier in its place.
+
+        @param opening: bytes to send first.
+        @return: None where the connection is gone already.
         """
 
 

@@ -27,14 +27,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.control.leases import Leases
 from tunnelkit.control.rotation import Rotation
 from tunnelkit.control.sessions import Sessions
+from tunnelkit.control.spaces import Spaces
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.failures import StartFailed
-from tunnelkit.interfaces import IRelay, IStatusSource, ServerStatus
+from tunnelkit.interfaces import IRelay
 from tunnelkit.notice import facts, firstStart, warnings, whyDeaf, whyNoStart
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.connection import named
@@ -45,6 +45,7 @@ from tunnelkit.state.certificates import CertificateWatch, readPair
 from tunnelkit.state.folder import StateError, StateFolder
 from tunnelkit.state.store import SQLiteStore, inThread
 from tunnelkit.state.users import Users, UsersError
+from tunnelkit.status import IStatusSource, ServerStatus
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published
@@ -167,7 +168,7 @@ class Server(Service):
             self._reactor, self._now, self._random, self._users.allowed
         )
         self._closings.append(self._sessions.stop)
-        self._leases = Leases(
+        self._leases = Spaces(
             SQLiteStore(folder.leasesFile, self._apart),
             settings.allowed,
             clock=self._reactor,
@@ -184,12 +185,13 @@ class Server(Service):
         settings = self._settings
         self._users.onRevoked(self._sessions.revoke)
         self._published = Published(
-            self._leases,
+            self._leases.bySpace,
             self._relay,
             self._reactor,
             PUBLIC,
             settings.bind,
             settings.hostname,
+            settings.bindUDP,
         )
         troubles = Bursts(self._sayLoginFailed, self._reactor)
         self._closings.append(troubles.stop)

@@ -25,6 +25,7 @@ class ServerSettings:
     @ivar certificate: a PEM file to show in place of the state folder's own.
     @ivar key: the PEM file of its key.
     @ivar bind: the address of public ports; empty for all interfaces.
+    @ivar bindUDP: the address of those for UDP, where that is another.
     @ivar allowed: the public ports that clients may ask for.
     @ivar hostname: the host in public addresses; empty for the one that the client
         dialled.
@@ -42,6 +43,7 @@ class ServerSettings:
     certificate: Path | None = None
     key: Path | None = None
     bind: str = ""
+    bindUDP: str = ""
     allowed: PortSet
     hostname: str = ""
     insecure: bool = False

@@ -15,12 +15,7 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from tunnelkit.admin.rooms import makeRoot
-from tunnelkit.interfaces import (
-    IStatusSource,
-    ServerStatus,
-    SessionStatus,
-    TunnelStatus,
-)
+from tunnelkit.status import IStatusSource, ServerStatus, SessionStatus, TunnelStatus
 
 TOKEN: Final = "ta1_dhzj3rmb7kq2"
 BEARER: Final = {"authorization": f"Bearer {TOKEN}"}
@@ -51,7 +46,24 @@ TUNNEL: Final = TunnelStatus(
     sent=5_368_709_120,
     receivedPacked=1536,
     sentPacked=5_368_709_120,
+    drops=(("late", 2),),
 )
+DATAGRAMS: Final = TunnelStatus(
+    name="dns",
+    kind="udp",
+    address="udp://vps.example.org:5300",
+    user="default",
+    client="garage",
+    session="9f3a21c0",
+    streams=3,
+    visitors=1200,
+    failed=0,
+    received=1536,
+    sent=3072,
+    datagrams=(24, 23),
+    drops=(("queue", 4), ("late", 2), ("kernel", 0)),
+)
+"""What a UDP tunnel shows."""
 STATUS: Final = ServerStatus(
     program="tunnelkit 26.11.0",
     started=1_793_880_000.0,

@@ -134,6 +134,9 @@ class TunnelsTests(AskingCase):
                         "compress": "",
                         "received_packed": 1536,
                         "sent_packed": 5_368_709_120,
+                        "datagrams_received": 0,
+                        "datagrams_sent": 0,
+                        "drops": {"late": 2},
                     }
                 ]
             },

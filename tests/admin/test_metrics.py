@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.admin.asking import (
+    DATAGRAMS,
     EMPTY,
     SESSION,
     STATUS,
@@ -88,6 +89,9 @@ class MetricsTests(AskingCase):
                 ("tunnelkit_tunnel_sent_bytes_total", WEB): 5_368_709_120,
                 ("tunnelkit_tunnel_received_packed_bytes_total", WEB): 1536,
                 ("tunnelkit_tunnel_sent_packed_bytes_total", WEB): 5_368_709_120,
+                ("tunnelkit_tunnel_received_datagrams_total", WEB): 0,
+                ("tunnelkit_tunnel_sent_datagrams_total", WEB): 0,
+                ("tunnelkit_tunnel_dropped_datagrams_total", f"cause=late,{WEB}"): 2,
                 ("tunnelkit_tunnel_compression_ratio", WEB): 1,
             },
         )
@@ -113,6 +117,22 @@ class MetricsTests(AskingCase):
         nothing = replace(plain, sent=0, sentPacked=0)
         self.source.now = replace(STATUS, tunnels=(nothing,))
         self.assertEqual(self.values()[ratio], 1)
+
+    def test_datagrams(self) -> None:
+        """
+        Datagrams and those that were dropped, by cause, are numbers of their own, over
+        all tunnels of a series.
+        """
+        self.source.now = replace(STATUS, tunnels=(DATAGRAMS, DATAGRAMS))
+        values = self.values()
+        dns = "kind=udp,tunnel=dns,user=default"
+        for name, labels, value in (
+            ("tunnelkit_tunnel_received_datagrams_total", dns, 48),
+            ("tunnelkit_tunnel_sent_datagrams_total", dns, 46),
+            ("tunnelkit_tunnel_dropped_datagrams_total", f"cause=queue,{dns}", 8),
+            ("tunnelkit_tunnel_dropped_datagrams_total", f"cause=kernel,{dns}", 0),
+        ):
+            self.assertEqual(values[name, labels], value)
 
     def test_trouble(self) -> None:
         """
@@ -199,7 +219,7 @@ class MetricsTests(AskingCase):
         )
         values = self.values()
         self.assertEqual(values["tunnelkit_healthy", ""], 1)
-        self.assertEqual(len(values), 23)
+        self.assertEqual(len(values), 26)
 
     def test_longNames(self) -> None:
         """

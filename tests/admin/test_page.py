@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Any, TypeVar
 
 from tests.admin.asking import (
+    DATAGRAMS,
     EMPTY,
     SESSION,
     STATUS,
@@ -225,6 +226,17 @@ class PageTests(PageCase):
         words = self.page().words
         self.assertNotIn("\N{EN DASH}", words)
         self.assertEqual(words[words.index("3.2 to 1") + 1], "zstd")
+
+    def test_datagrams(self) -> None:
+        """
+        A UDP tunnel shows its flows, its datagrams, and those that were dropped, by
+        cause; what never happened is left out.
+        """
+        self.source.now = replace(STATUS, tunnels=(DATAGRAMS,))
+        words = self.page().words
+        self.assertIn("udp://vps.example.org:5300", words)
+        for expected in ("24 in, 23 out", "4 queue, 2 late"):
+            self.assertIn(expected, words)
 
     def test_refresh(self) -> None:
         """

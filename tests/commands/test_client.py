@@ -202,7 +202,7 @@ class RefusalTests(OptionsCase):
             (("--server", "vps:0"), "--server: '0' is not a port"),
             (("--server", ""), "--server: '' names no host"),
             (("--server", "tls:vps"), "--server: 'tls:vps' is not an endpoint"),
-            (("--tunnel", "udp:53"), "--tunnel: tunnel 'udp:53': there is no kind"),
+            (("--tunnel", "ftp:53"), "--tunnel: tunnel 'ftp:53': there is no kind"),
             (("--tunnel", "8000"), "--tunnel: tunnel '8000': there is no kind"),
             (("--tunnel", "tcp:"), "--tunnel: tunnel 'tcp:': '' is not a port"),
             (("--tunnel", "tcp:80:port=0"), "--tunnel: tunnel 'tcp:80:port=0'"),

@@ -13,7 +13,7 @@ from tests.fakes import FakeTunnel, FakeWork, TimedCase, session
 from tunnelkit.carrier.pool import NoWork
 from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.control.session import Session
-from tunnelkit.interfaces import SessionStatus
+from tunnelkit.status import SessionStatus
 from tunnelkit.wire.codes import SILENT, WITHDRAWN
 from tunnelkit.wire.messages import Ping, Want
 

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.stream import Receiver
@@ -316,7 +316,13 @@ class Owner:
         """
         self.idles += 1
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        A work connection is a datagram carrier now.
+        """
+        raise AssertionError("nobody asked for that")
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         The connection is gone.
         """

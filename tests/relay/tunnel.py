@@ -28,10 +28,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.interfaces import (
+    ICarrier,
     IEnd,
     IJoin,
     IRelay,
     IWorkEnd,
+    IWorkLink,
     IWorkOwner,
     Outcome,
     Undialled,
@@ -211,7 +213,13 @@ class ServerHalf:
         self.free.append(work)
         self._serve()
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        A work connection is a datagram carrier now.
+        """
+        raise AssertionError("nobody asked for that")
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         A work connection is gone.
         """
@@ -297,7 +305,13 @@ class ClientHalf:
         The server knows by itself.
         """
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        A work connection is a datagram carrier now.
+        """
+        raise AssertionError("nobody asked for that")
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         A work connection is gone.
         """

@@ -49,7 +49,7 @@ class PublishedCase(TimedCase):
         )
         self.leases.load()
         self.published = Published(
-            self.leases, self.relay, self.clock, PUBLIC, "127.0.0.1"
+            {"tcp": self.leases}, self.relay, self.clock, PUBLIC, "127.0.0.1"
         )
         self.sessions: list[Session] = []
         self.addCleanup(self.logOut)
@@ -72,7 +72,7 @@ class PublishedCase(TimedCase):
 
     def open(
         self, session: Session, tunnel: str = "web", port: int = 0, **more: Any
-    ) -> Deferred[PublicTCP]:
+    ) -> Deferred[Any]:
         """
         Ask for a tunnel.
         """
@@ -83,7 +83,8 @@ class PublishedCase(TimedCase):
         """
         Ask for a tunnel, and get it at once.
         """
-        return self.successResultOf(self.open(session, tunnel, port))
+        opened: PublicTCP = self.successResultOf(self.open(session, tunnel, port))
+        return opened
 
     def refusal(self, opening: Deferred[PublicTCP]) -> Refusal:
         """
@@ -155,7 +156,7 @@ class OpenTests(PublishedCase):
         A server that has a name of its own prints that.
         """
         published = Published(
-            self.leases, self.relay, self.clock, PUBLIC, hostname="2001:db8::1"
+            {"tcp": self.leases}, self.relay, self.clock, PUBLIC, hostname="2001:db8::1"
         )
         one, _ = self.logIn()
         opening = published.open(one, Open(1, "web", "tcp", 9005))
@@ -186,7 +187,7 @@ class OpenTests(PublishedCase):
         refusal = self.refusal(self.open(one, kind="carrier-pigeon"))
         self.assertEqual((refusal.code, refusal.retry), (codes.KIND, False))
         self.assertEqual(
-            refusal.reason, "this server publishes no 'carrier-pigeon', only tcp"
+            refusal.reason, "this server publishes no 'carrier-pigeon', only tcp, udp"
         )
 
     def test_name(self) -> None:
@@ -244,7 +245,7 @@ class OpenTests(PublishedCase):
             choose=lambda below: 0,
         )
         leases.load()
-        self.published = Published(leases, self.relay, self.clock, PUBLIC)
+        self.published = Published({"tcp": leases}, self.relay, self.clock, PUBLIC)
         one, _ = self.logIn()
         for number in range(TUNNELS):
             self.opened(one, f"tunnel{number}")
@@ -764,6 +765,6 @@ class TakenTests(PublishedCase):
             choose=lambda below: 0,
         )
         leases.load()
-        self.published = Published(leases, self.relay, self.clock, PUBLIC)
+        self.published = Published({"tcp": leases}, self.relay, self.clock, PUBLIC)
         one, _ = self.logIn()
         self.assertEqual(self.opened(one).lease.port, 9003)

@@ -163,7 +163,7 @@ class ParseTCPTests(SynchronousTestCase):
         """
         for text, *words in (
             ("8000", "no kind '8000'", "KIND:[HOST:]PORT", "also, tcp"),
-            ("udp:53", "no kind 'udp'", "also, tcp"),
+            ("ftp:53", "no kind 'ftp'", "also, tcp"),
             ("tcp", "local port is missing", "tcp:[HOST:]PORT"),
             ("tcp:port=9000", "local port is missing"),
             ("tcp:", "'' is not a port"),

@@ -24,8 +24,9 @@ from tests.fakes import (
 from tests.logs import Log
 from tests.relay.memory import Heard, ScriptedEnd
 from tunnelkit.control.session import STREAMS
-from tunnelkit.interfaces import Lease, Outcome, TunnelStatus
+from tunnelkit.interfaces import Lease, Outcome
 from tunnelkit.relay.packed import Packed
+from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.tcp import WAITING, PublicTCP
 from tunnelkit.wire.address import HostPort

@@ -40,7 +40,7 @@ from tunnelkit.control.login import (
     workProof,
 )
 from tunnelkit.control.session import Identity, Session
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner, Lease
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner, Lease
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
 from tunnelkit.relay.raw import RawEnd
@@ -492,7 +492,13 @@ class Owner:
         """
         self.rested += 1
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        A work connection is a datagram carrier now.
+        """
+        raise AssertionError("nobody asked for that")
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         Nothing may go wrong here.
         """

@@ -10,7 +10,7 @@ from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import IResource
 
 from tunnelkit.admin.room import Answer, Room, asJSON
-from tunnelkit.interfaces import IStatusSource
+from tunnelkit.status import IStatusSource
 
 
 def makeRoom(source: IStatusSource) -> IResource:

@@ -23,12 +23,7 @@ from twisted.web.resource import IResource
 
 from tunnelkit.admin.figures import words
 from tunnelkit.admin.room import Answer, Room
-from tunnelkit.interfaces import (
-    IStatusSource,
-    ServerStatus,
-    SessionStatus,
-    TunnelStatus,
-)
+from tunnelkit.status import IStatusSource, ServerStatus, SessionStatus, TunnelStatus
 
 _KIND: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _Item = TypeVar("_Item")
@@ -158,6 +153,24 @@ def _tunnels(tunnels: tuple[TunnelStatus, ...], most: int) -> Iterator[Metric]:
         lambda t: t.received + t.sent,
         lambda t: t.receivedPacked + t.sentPacked,
     )
+    yield from _datagrams(series)
+
+
+def _datagrams(series: _Series[TunnelStatus]) -> Iterator[Metric]:
+    yield series.counter(
+        "tunnel_received_datagrams",
+        "Datagrams from visitors.",
+        lambda t: t.datagrams[0],
+    )
+    yield series.counter(
+        "tunnel_sent_datagrams", "Datagrams to visitors.", lambda t: t.datagrams[1]
+    )
+    yield series.each(
+        "tunnel_dropped_datagrams",
+        "Datagrams that the server dropped, by cause.",
+        "cause",
+        lambda t: t.drops,
+    )
 
 
 class _Series(Generic[_Item]):
@@ -216,6 +229,27 @@ class _Series(Generic[_Item]):
         for labels, group in self._groups:
             below = sum(map(other, group))
             family.add_metric(labels, sum(map(measure, group)) / below if below else 1)
+        return family
+
+    def each(
+        self,
+        name: str,
+        meaning: str,
+        label: str,
+        measure: Callable[[_Item], Iterable[tuple[str, float]]],
+    ) -> Metric:
+        """
+        Give a metric that only grows, with one label more.
+        """
+        names = *self._names, label
+        family = CounterMetricFamily(f"tunnelkit_{name}", meaning, labels=names)
+        for labels, group in self._groups:
+            sums: dict[str, float] = {}
+            for item in group:
+                for value, count in measure(item):
+                    sums[value] = sums.get(value, 0) + count
+            for value, total in sums.items():
+                family.add_metric((*labels, value), total)
         return family
 
     def counter(

@@ -19,7 +19,7 @@ from tunnelkit.admin.figures import number, size, words
 from tunnelkit.admin.markup import Markup, filled, joined
 from tunnelkit.admin.room import Answer, Room
 from tunnelkit.admin.tables import sessionRows, shownTime, tunnelRows
-from tunnelkit.interfaces import IStatusSource, ServerStatus
+from tunnelkit.status import IStatusSource, ServerStatus
 
 _HTML: Final = b"text/html; charset=utf-8"
 _TROUBLE: Final = Template("<li>$trouble</li>")

@@ -17,7 +17,7 @@ from twisted.web.resource import IResource, Resource
 from tunnelkit.admin import healthz, metrics, page, status, tunnels
 from tunnelkit.admin.lock import LOCKED, Lock
 from tunnelkit.admin.room import Corridor, TurnedAway
-from tunnelkit.interfaces import IStatusSource
+from tunnelkit.status import IStatusSource
 
 
 @dataclass(frozen=True, slots=True)

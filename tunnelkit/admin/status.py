@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.web.resource import IResource
 
 from tunnelkit.admin.room import Room, asJSON
-from tunnelkit.interfaces import IStatusSource, ServerStatus, SessionStatus
+from tunnelkit.status import IStatusSource, ServerStatus, SessionStatus
 
 
 def makeRoom(source: IStatusSource) -> IResource:

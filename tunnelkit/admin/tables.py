@@ -19,7 +19,7 @@ from tunnelkit.admin.figures import (
     words,
 )
 from tunnelkit.admin.markup import Markup, filled, joined
-from tunnelkit.interfaces import SessionStatus, TunnelStatus
+from tunnelkit.status import SessionStatus, TunnelStatus
 
 _Item = TypeVar("_Item")
 
@@ -34,8 +34,8 @@ _TUNNEL: Final = Template(
 <td><bdi>$name</bdi> <small><bdi>$kind</bdi></small></td>
 <td><bdi>$client</bdi> <small><bdi>$user</bdi></small></td>
 <td class="number">$streams</td>
-<td class="number">$visitors</td>
-<td class="number $failedColour">$failed</td>
+<td class="number">$visitors <small>$datagrams</small></td>
+<td class="number $failedColour">$failed <small>$drops</small></td>
 <td class="number" data-side="received" data-bytes="$receivedBytes">$received</td>
 <td class="number" data-side="sent" data-bytes="$sentBytes">$sent</td>
 <td class="number">$packed <small>$compress</small></td>
@@ -108,7 +108,9 @@ def _tunnelRow(tunnel: TunnelStatus) -> Markup:
         user=words(tunnel.user),
         streams=number(tunnel.streams),
         visitors=number(tunnel.visitors),
+        datagrams=_datagrams(tunnel),
         failed=number(tunnel.failed),
+        drops=_drops(tunnel),
         failedColour="bad" if tunnel.failed else "",
         received=size(tunnel.received),
         receivedBytes=str(tunnel.received),
@@ -117,6 +119,18 @@ def _tunnelRow(tunnel: TunnelStatus) -> Markup:
         packed=ratio(tunnel.received + tunnel.sent, packed),
         compress=words(tunnel.compress),
     )
+
+
+def _datagrams(tunnel: TunnelStatus) -> str:
+    came, went = tunnel.datagrams
+    return f"{number(came)} in, {number(went)} out" if came or went else ""
+
+
+def _drops(tunnel: TunnelStatus) -> str:
+    """
+    Say how many datagrams were dropped for which cause.
+    """
+    return ", ".join(f"{number(n)} {cause}" for cause, n in tunnel.drops if n)
 
 
 def _sessionRow(session: SessionStatus) -> Markup:

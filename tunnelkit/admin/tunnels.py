@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.web.resource import IResource
 
 from tunnelkit.admin.room import Answer, Room, asJSON
-from tunnelkit.interfaces import IStatusSource, TunnelStatus
+from tunnelkit.status import IStatusSource, TunnelStatus
 
 
 def makeRoom(source: IStatusSource) -> IResource:
@@ -39,4 +39,7 @@ def _tunnel(tunnel: TunnelStatus) -> dict[str, object]:
         "compress": tunnel.compress,
         "received_packed": tunnel.receivedPacked,
         "sent_packed": tunnel.sentPacked,
+        "datagrams_received": tunnel.datagrams[0],
+        "datagrams_sent": tunnel.datagrams[1],
+        "drops": dict(tunnel.drops),
     }

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Start
 
@@ -81,7 +81,7 @@ class WorkPool:
         self._bound = works
         # All of them, until they are lost: one that was asked to close may take its
         # time, and one that is busy is so for as long as the client says.
-        self._works: set[IWorkEnd] = set()
+        self._works: set[IWorkLink] = set()
         # In the order in which they became idle; the newest is lent first, so that
         # those which no peak needs grow old.
         self._idle: dict[IWorkEnd, float] = {}
@@ -215,13 +215,21 @@ class WorkPool:
         else:
             work.close()
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        A work connection has become a datagram carrier.
+        """
+        self._works.discard(work)
+        self._busy.discard(work)
+        self._works.add(carrier)
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         A work connection is gone.
         """
         self._works.discard(work)
         self._busy.discard(work)
-        self._idle.pop(work, None)
+        self._idle.pop(cast(IWorkEnd, work), None)
         self.fill()
 
     def _forget(self, waiting: Deferred[IWorkEnd]) -> None:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.carrier.route import Unreached
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.wire.messages import Start
 
 AT_ONCE: Final = 32
@@ -44,7 +44,7 @@ class Supply:
         self._start = start
         self._wanted = 0
         self._opening: set[Deferred[None]] = set()
-        self._works: set[IWorkEnd] = set()
+        self._works: set[IWorkLink] = set()
         self._failing = False
         self._stopped = False
 
@@ -91,7 +91,14 @@ class Supply:
         The server knows that by itself.
         """
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        One has become a datagram carrier.
+        """
+        self._works.discard(work)
+        self._works.add(carrier)
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         One is gone; the server asks for another where it needs one.
         """

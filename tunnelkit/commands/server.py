@@ -36,10 +36,10 @@ from tunnelkit.commands.options import (
     seconds,
 )
 from tunnelkit.commands.process import inProcess, theReactor
-from tunnelkit.interfaces import IStatusSource
 from tunnelkit.server import Server
 from tunnelkit.settings import ServerSettings
 from tunnelkit.state.folder import DEFAULT_USER, defaultState
+from tunnelkit.status import IStatusSource
 from tunnelkit.wire.address import HIGHEST, parseHostPort
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import LEAST_BITS, Token
@@ -91,10 +91,18 @@ class Options(ConfiguredOptions):
             "The address of public ports. [default: all interfaces, IPv4 and IPv6]",
         ],
         [
+            "bind-udp",
+            None,
+            None,
+            "The address of public ports for UDP, where that must be another one."
+            " [default: that of --bind]",
+        ],
+        [
             "ports",
             None,
             None,
-            "The public ports that clients may ask for, such as 10000-20000,9000."
+            "The public ports that clients may ask for, TCP and UDP alike, such as"
+            " 10000-20000,9000."
             f" [default: {_LOWEST}-{HIGHEST} without the server's own]",
         ],
         [
@@ -142,6 +150,7 @@ class Options(ConfiguredOptions):
         "certificate": text,
         "key": text,
         "bind": text,
+        "bind-udp": text,
         "ports": portList,
         "hostname": text,
         "token-file": text,
@@ -188,6 +197,7 @@ class Options(ConfiguredOptions):
             certificate=certificate,
             key=key,
             bind=self.one("bind", address, ""),
+            bindUDP=self.one("bind-udp", address, ""),
             allowed=self._allowed(portsOf(listened)),
             hostname=self.one("hostname", hostName, ""),
             insecure=self.flag("insecure"),

@@ -12,9 +12,10 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from tunnelkit.carrier.fleet import Fleet
 from tunnelkit.carrier.pool import WorkPool
 from tunnelkit.control.heartbeat import Heartbeat
-from tunnelkit.interfaces import SessionStatus, TunnelStatus
+from tunnelkit.status import SessionStatus, TunnelStatus
 from tunnelkit.wire.codes import SILENT
 from tunnelkit.wire.messages import FromServer, Ping, Want
 
@@ -119,6 +120,7 @@ class Session:
     @ivar tunnels: what it publishes, by name.
     @ivar leaving: what it has withdrawn and still has visitors.
     @ivar pool: its work connections.
+    @ivar fleet: those that carry datagrams, once it has a tunnel for them.
     @ivar over: whether it has ended.
     @ivar streams: how many visitors it serves, or lets wait, now.
     """
@@ -153,6 +155,7 @@ class Session:
         self.contenders: set[str] = set()
         """Who has been refused for this session's sake, after it answered a probe."""
         self.pool = WorkPool(self._want, clock)
+        self.fleet: Fleet | None = None
         self.heartbeat = Heartbeat(clock, self._ping, self._silent)
         self._since = since
         self._serials: set[int] = set()

@@ -31,6 +31,7 @@ from twisted.internet.interfaces import (
     IProtocol,
     IReactorTCP,
     IReactorTime,
+    IReactorUDP,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, ServerFactory
@@ -38,10 +39,24 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Undialled
+from tunnelkit.interfaces import (
+    ICarrier,
+    ICarrierOwner,
+    IEnd,
+    IFlowPort,
+    IJoin,
+    IRelay,
+    IWorkEnd,
+    IWorkOwner,
+    Undialled,
+)
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import RESETTING, Connection, Holder, linger
+from tunnelkit.relay.datagrams import CarrierEnd, DatagramListening, ServiceEnd
+from tunnelkit.relay.flowends import Arrived
+from tunnelkit.relay.flowtable import FlowTable
 from tunnelkit.relay.join import IDLE, Join
+from tunnelkit.relay.names import Names
 from tunnelkit.relay.raw import RawEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
@@ -57,7 +72,7 @@ _KEPT: Final = 256
 """How much of what a server that is not TLS says is kept, in bytes."""
 
 
-class IPortableReactor(IReactorTCP, IReactorTime):
+class IPortableReactor(IReactorTCP, IReactorTime, IReactorUDP):
     """
     What the portable relay needs of a reactor.
     """
@@ -72,6 +87,7 @@ class PortableRelay:
     def __init__(self, reactor: IPortableReactor, idle: float = IDLE) -> None:
         self._reactor = reactor
         self._idle = idle
+        self._names = Names(reactor)
 
     def listen(
         self, address: HostPort, arrived: Callable[[IEnd], None]
@@ -154,6 +170,45 @@ class PortableRelay:
         join = Join(self._reactor, self._idle, forth, back)
         join.start(cast(Attachable, one), cast(Attachable, other), opening)
         return join
+
+    def listenDatagrams(
+        self,
+        address: HostPort,
+        flows: FlowTable,
+        arrived: Arrived,
+    ) -> IFlowPort:
+        """
+        Accept visitors' datagrams.
+
+        @param address: with an empty host, all interfaces of IPv4 and IPv6.
+        """
+        port = DatagramListening(flows, arrived)
+        port.listen(self._reactor, address, address.host or everywhere())
+        return port
+
+    def dialDatagrams(
+        self,
+        address: HostPort,
+        number: int,
+        flows: FlowTable,
+        carrier: ICarrier,
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        Begin a flow to a local service.
+        """
+        flow = ServiceEnd(number, flows, address, failed, self._reactor)
+        carrier.adopt(flow)
+        flow.begin(self._names)
+
+    def carry(
+        self, work: IWorkEnd, owner: ICarrierOwner, opening: bytes
+    ) -> ICarrier | None:
+        """
+        Make a datagram carrier of a work connection.
+        """
+        lent = cast(WorkEnd, work)
+        return None if lent.gone else CarrierEnd(lent, owner, self._reactor, opening)
 
 
 class _Visitors(ServerFactory):

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkOwner
 from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.relay.workstream import WorkStream
@@ -133,6 +133,25 @@ class Work(ABC):
         Reset the connection.
         """
         self._abort("aborted here")
+
+    def give(self, carrier: ICarrier) -> tuple[IWorkOwner, bytes]:
+        """
+        Let a datagram carrier have the connection, for good.
+
+        @return: its owner, and what was read ahead.
+        """
+        self._gone, self._stream = "a carrier now", None
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._owner.given(self, carrier)
+        return self._owner, self._decoding().rest()
+
+    @property
+    def gone(self) -> bool:
+        """
+        Whether the connection is lost, or given away.
+        """
+        return bool(self._gone)
 
     def attach(self, receiver: Receiver) -> WorkStream:
         """

@@ -8,15 +8,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.published import PublicKind
-from tunnelkit.tunnels.spec import KindParser, parseTCP
+from tunnelkit.tunnels.spec import KindParser, parseTCP, parseUDP
 from tunnelkit.tunnels.tcp import PublicTCP
+from tunnelkit.tunnels.udp import PublicUDP
 
-PARSERS: Final[Mapping[str, KindParser]] = {"tcp": parseTCP}
+PARSERS: Final[Mapping[str, KindParser]] = {"tcp": parseTCP, "udp": parseUDP}
 """Reads what C{--tunnel} says."""
 
-LOCAL: Final[Mapping[str, type[LocalTCP]]] = {"tcp": LocalTCP}
+LOCAL: Final[Mapping[str, type[LocalTCP] | type[LocalUDP]]] = {
+    "tcp": LocalTCP,
+    "udp": LocalUDP,
+}
 """The client's side: what is behind a tunnel."""
 
-PUBLIC: Final[Mapping[str, PublicKind]] = {"tcp": PublicTCP}
+PUBLIC: Final[Mapping[str, PublicKind]] = {"tcp": PublicTCP, "udp": PublicUDP}
 """The server's side: what is before a tunnel."""

@@ -5,7 +5,7 @@ Published: the tunnels of all sessions, and who gets a port that two ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -17,10 +17,12 @@ from twisted.logger import Logger
 from tunnelkit.control.leases import Contested, Denied, Leases
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import TUNNELS, Refusal, Session
-from tunnelkit.interfaces import IRelay, Lease, TunnelStatus
+from tunnelkit.interfaces import IRelay, Lease
 from tunnelkit.relay.occupant import inUse, whyNot
+from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.tunnels.tcp import PublicTCP
+from tunnelkit.tunnels.udp import PublicUDP
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import (
     COMPRESS,
@@ -42,7 +44,8 @@ and at most."""
 _PICKS: Final = 16
 """Ports that are tried where the server picks one."""
 
-PublicKind: TypeAlias = Callable[..., PublicTCP]
+PublicTunnel: TypeAlias = PublicTCP | PublicUDP
+PublicKind: TypeAlias = type[PublicTCP] | type[PublicUDP]
 
 
 class Published:
@@ -54,16 +57,19 @@ class Published:
 
     def __init__(
         self,
-        leases: Leases,
+        leases: Mapping[str, Leases],
         relay: IRelay,
         clock: IReactorTime,
         kinds: Mapping[str, PublicKind],
         bind: str = "",
         hostname: str = "",
+        bindUDP: str = "",
     ) -> None:
         """
+        @param leases: by space.
         @param kinds: makes a tunnel, by its kind.
         @param bind: the address of public ports, or empty for all interfaces.
+        @param bindUDP: that of those for UDP, or empty for the same.
         @param hostname: the host in public addresses, or empty for the one that the
             client dialled.
         """
@@ -71,10 +77,10 @@ class Published:
         self._relay = relay
         self._clock = clock
         self._kinds = kinds
-        self._bind = bind
+        self._binds = {"tcp": bind, "udp": bindUDP or bind}
         self._hostname = hostname
         self._closing: set[Deferred[object]] = set()
-        self._taken: set[int] = set()
+        self._taken: set[tuple[str, int]] = set()
         self._closed = False
 
     def close(self) -> None:
@@ -83,7 +89,7 @@ class Published:
         """
         self._closed = True
 
-    async def open(self, session: Session, request: Open) -> PublicTCP:
+    async def open(self, session: Session, request: Open) -> PublicTunnel:
         """
         Publish a tunnel.
 
@@ -145,15 +151,15 @@ class Published:
 
     async def _listening(
         self, session: Session, request: Open, kind: PublicKind
-    ) -> PublicTCP:
+    ) -> PublicTunnel:
         avoid: set[int] = set()
         while True:
-            lease = await self._lease(session, request, avoid)
+            lease = await self._lease(session, request, kind.space, avoid)
             try:
                 return self._listen(session, request, kind, lease)
             except BaseException as e:
                 # Whatever it was: nobody holds a port on which nobody listens.
-                self._leases.cancel(lease, session)
+                self._leases[lease.space].cancel(lease, session)
                 if not isinstance(e, CannotListenError):
                     raise
                 if request.port or len(avoid) >= _PICKS:
@@ -163,7 +169,7 @@ class Published:
 
     def _listen(
         self, session: Session, request: Open, kind: PublicKind, lease: Lease
-    ) -> PublicTCP:
+    ) -> PublicTunnel:
         tunnel = kind(
             session,
             request.tunnel,
@@ -174,14 +180,17 @@ class Published:
             self._withdrawn,
             request.compress,
         )
+        bind = self._binds[kind.space]
         try:
-            tunnel.listen(self._bind)
+            tunnel.listen(bind)
         except OSError as e:
-            raise CannotListenError(self._bind, lease.port, e) from e
-        self._taken.discard(lease.port)
+            raise CannotListenError(bind, lease.port, e) from e
+        self._taken.discard((lease.space, lease.port))
         return tunnel
 
-    async def _lease(self, session: Session, request: Open, avoid: set[int]) -> Lease:
+    async def _lease(
+        self, session: Session, request: Open, space: str, avoid: set[int]
+    ) -> Lease:
         """
         Claim a port, from another session of the same user if that is dead.
 
@@ -196,7 +205,7 @@ class Published:
             if self._closed:
                 raise _stopping()
             try:
-                return self._leases.claim(
+                return self._leases[space].claim(
                     identity.user,
                     identity.client,
                     request.tunnel,
@@ -220,7 +229,7 @@ class Published:
         if holder.over:
             # By a bug of ours it has left this behind.  Should that be so again at
             # the next look, the reactor has had time for others.
-            self._leases.release(contested.lease, holder)
+            self._leases[contested.lease.space].release(contested.lease, holder)
             await deferLater(self._clock, PROBE[0])
             return
         asker = session.identity.instance
@@ -249,16 +258,16 @@ class Published:
         Say once for each port who has it.  That is for the log of this machine, not
         for clients.
         """
-        if lease.port not in self._taken:
-            self._taken.add(lease.port)
+        if (lease.space, lease.port) not in self._taken:
+            self._taken.add((lease.space, lease.port))
             self._log.warn(
                 "cannot listen on public port {port}: {reason}",
                 port=lease.port,
                 reason=whyNot(error, lease.port),
             )
 
-    def _withdrawn(self, tunnel: PublicTCP, free: Deferred[object]) -> None:
-        self._leases.release(tunnel.lease, tunnel.session)
+    def _withdrawn(self, tunnel: PublicTunnel, free: Deferred[object]) -> None:
+        self._leases[tunnel.lease.space].release(tunnel.lease, tunnel.session)
         self._closing.add(free)
         free.addErrback(
             lambda failure: self._log.failure("a port did not close", failure)

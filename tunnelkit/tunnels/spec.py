@@ -6,7 +6,7 @@ Tunnel descriptions: what C{--tunnel} says, in the manner of endpoint strings.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -34,6 +34,7 @@ _TCP_OPTIONS: Final = (
     "proxy",
     "unix",
 )
+_UDP_OPTIONS: Final = ("name", "port")
 
 
 def isTunnelName(text: str) -> bool:
@@ -176,11 +177,8 @@ def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
 
     @raise ValueError: the text says what is wrong.
     """
-    for name in options:
-        if name not in _TCP_OPTIONS:
-            known = ", ".join(_TCP_OPTIONS)
-            raise ValueError(f"tcp has no option {name!r}, only {known}")
-    local = _local(arguments, options.get("unix"))
+    _checkOptions("tcp", options, _TCP_OPTIONS)
+    local = _local("tcp", arguments, options.get("unix"))
     return TunnelSpec(
         kind="tcp",
         local=local,
@@ -190,6 +188,30 @@ def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
         limits=_limits(options),
         compress=_compression(options.get("compress")),
     )
+
+
+def parseUDP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
+    """
+    Read what follows C{udp:}, which is C{[HOST:]PORT}, and the options.
+
+    @raise ValueError: the text says what is wrong.
+    """
+    _checkOptions("udp", options, _UDP_OPTIONS)
+    local = _local("udp", arguments, None)
+    return TunnelSpec(
+        kind="udp",
+        local=local,
+        port=_publicPort(options.get("port")),
+        name=options.get("name", f"udp-{local}"),
+        limits=_limits(options),
+        compress=_compression(options.get("compress")),
+    )
+
+
+def _checkOptions(kind: str, options: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{kind} has no option {name!r}, only {', '.join(known)}")
 
 
 def _limits(options: dict[str, str]) -> Limits:
@@ -219,7 +241,7 @@ def _read(options: dict[str, str], name: str, read: Callable[[str], int]) -> int
         raise ValueError(f"{name}={options[name]}: {e}") from None
 
 
-def _local(arguments: list[str], path: str | None) -> LocalAddress:
+def _local(kind: str, arguments: list[str], path: str | None) -> LocalAddress:
     if path is not None:
         if arguments:
             raise ValueError("it has both unix=PATH and a port: give one of them")
@@ -230,9 +252,9 @@ def _local(arguments: list[str], path: str | None) -> LocalAddress:
         case [host, port]:
             return parseHostPort(f"{host}:{port}")
         case []:
-            raise ValueError("the local port is missing: write tcp:[HOST:]PORT")
+            raise ValueError(f"the local port is missing: write {kind}:[HOST:]PORT")
     raise ValueError(
-        "it has more than a host and a port: write tcp:[HOST:]PORT, "
+        f"it has more than a host and a port: write {kind}:[HOST:]PORT, "
         "IPv6 addresses in brackets"
     )
 

@@ -14,16 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.session import STREAMS, Session
-from tunnelkit.interfaces import (
-    IEnd,
-    IJoin,
-    IRelay,
-    IWorkEnd,
-    Lease,
-    Outcome,
-    TunnelStatus,
-)
+from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, Lease, Outcome
 from tunnelkit.relay.packed import Packing
+from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort
@@ -39,11 +32,13 @@ class PublicTCP:
     A published TCP service.
 
     @cvar kind: what this kind of tunnel is called.
+    @cvar space: which ports it has.
     @ivar address: its full public address.
     @ivar session: whose it is.
     """
 
     kind: ClassVar[str] = "tcp"
+    space: ClassVar[str] = "tcp"
     _log = Logger()
 
     def __init__(

@@ -14,6 +14,9 @@ from typing import ClassVar, Final, TypeAlias
 VERSION: Final = 1
 """The version of the protocol that this program speaks."""
 
+UDP: Final = "udp"
+"""The kind of a L{Start} that makes a datagram carrier of its work connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:

@@ -176,7 +176,7 @@ class NativeCase(SynchronousTestCase):
             clock=network,
             relay=relay,
             sessions=self.sessions,
-            published=Published(leases, relay, network, PUBLIC, "127.0.0.1"),
+            published=Published({"tcp": leases}, relay, network, PUBLIC, "127.0.0.1"),
             lookup=lambda user: self.users.get(user),
             decoyKey=bytes(32),
             nonce=lambda: random(8).hex(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
@@ -456,7 +457,7 @@ class TunnelTests(NativeCase):
         """
         self.network.taken[9005] = errno.EADDRINUSE
         for request, code, retry in (
-            (Open(2, "a", "udp"), codes.KIND, False),
+            (Open(2, "a", "ftp"), codes.KIND, False),
             (Open(3, "a b", "tcp"), codes.NAME, False),
             (Open(4, "a", "tcp", 80), codes.PORT_DENIED, False),
             (Open(5, "a", "tcp", 9005), codes.PORT_TAKEN, True),
@@ -540,7 +541,7 @@ class TunnelTests(NativeCase):
         A bug at opening one tunnel is in the log, refuses that tunnel, and leaves the
         session alone.
         """
-        broken: Any = {"tcp": lambda *args: 1 // 0}
+        broken: Any = {"tcp": Mock(space="tcp", side_effect=ZeroDivisionError)}
         self.house.published._kinds = broken
         self.client.tell(WEB)
         refused = self.client.got(Refused)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from tests.dialects.native.case import OTHER_PAIR, PAIR
 from tests.fakes import FakeWork, TimedCase, messages
 from tests.logs import Log
+from tunnelkit.carrier.dock import Dock
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.control.login import workProof
 from tunnelkit.dialects.native.caller import Parting
@@ -121,6 +122,12 @@ class LineCase(TimedCase):
         A visitor came.
         """
         self.starts.append(start)
+
+    def dock(self) -> Dock | None:
+        """
+        Take no datagrams.
+        """
+        return None
 
     def openWork(self, line: Line, owner: IWorkOwner) -> Deferred[IWorkEnd]:
         """

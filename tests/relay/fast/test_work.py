@@ -26,7 +26,7 @@ from tests.relay.fast.case import (
 )
 from tests.relay.memory import START, MemoryTransport, Owner, framesIn
 from tests.relay.test_work import start
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
 from tunnelkit.relay.work import CLOSING, Work
@@ -113,7 +113,13 @@ class Driven:
         if not self._client:
             self._join()
 
-    def lost(self, work: IWorkEnd, reason: str) -> None:
+    def given(self, work: IWorkEnd, carrier: ICarrier) -> None:
+        """
+        A work connection is a datagram carrier now.
+        """
+        raise AssertionError("nobody asked for that")
+
+    def lost(self, work: IWorkLink, reason: str) -> None:
         """
         The connection is gone.
         """

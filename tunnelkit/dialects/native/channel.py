@@ -22,7 +22,7 @@ from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
 from tunnelkit.relay.raw import Gauge
-from tunnelkit.tunnels.tcp import PublicTCP
+from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.certificate import CertificateError, bindingHash, fingerprint
@@ -281,7 +281,7 @@ class ControlChannel(Holder):
         opening.addCallback(lambda tunnel: self._opened(request, tunnel))
         opening.addErrback(self._ebOpen, request)
 
-    def _opened(self, request: Open, tunnel: PublicTCP) -> None:
+    def _opened(self, request: Open, tunnel: PublicTunnel) -> None:
         assert self._session is not None, "not logged in"
         opened = Opened(request.id, request.tunnel, tunnel.address, tunnel.compress)
         self.send(opened)

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from tunnelkit.carrier.dock import Dock
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.carrier.supply import Supply
 from tunnelkit.control.login import workProof
@@ -21,7 +22,7 @@ from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.messages import Closed, Drain, Start, Welcome, Work
+from tunnelkit.wire.messages import UDP, Closed, Drain, Start, Welcome, Work
 
 DISPLACED: Final = 15.0
 """Seconds that a client waits which another one has displaced, so that two live ones
@@ -46,6 +47,11 @@ class LineOwner(Protocol):
     def openWork(self, line: Line, owner: IWorkOwner) -> Deferred[IWorkEnd]:
         """
         Open a work connection.
+        """
+
+    def dock(self) -> Dock | None:
+        """
+        Make what holds datagram carriers, where there is anything behind them.
         """
 
     def closed(self, closed: Closed) -> None:
@@ -79,7 +85,8 @@ class Line:
         self._serial = 0
         self._bound = False
         self._vouched = {_hash(reached)}
-        self._supply = Supply(self._openWork, client.started)
+        self._supply = Supply(self._openWork, self._started)
+        self._dock = client.dock()
 
     def leave(self, reason: str) -> Deferred[None]:
         """
@@ -122,6 +129,12 @@ class Line:
         shown = reached.seen if self._bound else None
         proof = workProof(self._key, self._serial, shown.certificate if shown else None)
         return said(Work(self._session, self._serial, proof))
+
+    def _started(self, work: IWorkEnd, start: Start) -> None:
+        if start.kind == UDP and self._dock is not None:
+            self._dock.carry(work)
+        else:
+            self._client.started(work, start)
 
     def _openWork(self, owner: IWorkOwner) -> Deferred[IWorkEnd]:
         return self._client.openWork(self, owner)
@@ -169,6 +182,8 @@ class Line:
         The control channel has ended: its work connections end with it.
         """
         self._supply.stop()
+        if self._dock is not None:
+            self._dock.close("the session is over")
         wait = DISPLACED if parting.code == codes.DISPLACED else 0.0
         self._client.away(parting.reason, not parting.retry, wait)
 

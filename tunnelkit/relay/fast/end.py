@@ -115,6 +115,17 @@ class FastEnd:
         self._events = UNWATCHED
         self._far = self._pipe = None
 
+    def part(self) -> tuple[Socket, bytes]:
+        """
+        Let somebody else have the socket, for good.
+
+        @return: the socket, and what was not sent yet.
+        """
+        unsent, self._tail = self._tail, b""
+        self._unwatch()
+        self.reading = False
+        return self.sock, unsent
+
     # What subclasses do.
 
     def _read(self) -> None:

@@ -26,6 +26,7 @@ from tunnelkit.relay.work import Work
 from tunnelkit.relay.workstream import WorkStream
 from tunnelkit.wire.codec import startIn
 from tunnelkit.wire.frames import HEADER, LONGEST, Done, End, Message, Reset, encode
+from tunnelkit.wire.messages import UDP
 
 _ENDED: Final = End()
 _DONE_HEADER: Final = HEADER.unpack_from(encode(Done(0)))[0]
@@ -221,8 +222,8 @@ class FramedEnd(FastEnd, Work):
             self.hear(self._doneReceived, _unpack(BUFFER, at + _HEADER)[0])
         elif header >> 24 == _MESSAGE and self.client:
             start = startIn(str(VIEW[at + _HEADER : end], "latin-1"))
-            if start is None:
-                return 0
+            if start is None or start.kind == UDP:
+                return 0  # a carrier takes what is behind it from the decoder
             self.hear(self._startReceived, start)
         else:
             return 0

@@ -97,6 +97,8 @@ class Loop:
         self._epoll: select.epoll | None = None
         self._ended = 0.0  # when the reactor had its turn
         self._prompt = False  # whether something came sooner than that lately
+        self._calls: list[Callable[[], None]] = []  # for the end of this round
+        self._within = False  # whether a round is under way
         self.others = 0
 
     def __len__(self) -> int:
@@ -137,6 +139,15 @@ class Loop:
         if not self._watched:
             self._close()
 
+    def later(self, call: Callable[[], None]) -> None:
+        """
+        Call something when all that has happened is told, before there is anything
+        else.
+        """
+        if not self._calls and not self._within:
+            self._reactor.callLater(0, self._callAll)
+        self._calls.append(call)
+
     def _open(self) -> select.epoll:
         self._epoll = epoll = select.epoll()
         self._reactor.addReader(self)
@@ -176,6 +187,7 @@ class Loop:
             events = epoll.poll(0, EVENTS) or (patient and self._more(epoll))
             if not events:
                 break
+            self._within = True
             for fd, event in events:
                 watched = get(fd)
                 if watched is not None:
@@ -183,6 +195,9 @@ class Loop:
                         watched.happened(event)
                     except Exception:
                         self._bug(watched)
+            self._within = False
+            if self._calls:
+                self._callAll()
             patient = wait
             now = self._now()
             if self.bulky:
@@ -224,6 +239,14 @@ class Loop:
         """
         The reactor gives this reader up, as it does with all at its end.
         """
+
+    def _callAll(self) -> None:
+        calls, self._calls = self._calls, []
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                self._log.failure("a bug at the end of a round")
 
     def _bug(self, watched: Watched) -> None:
         self._log.failure("a bug in the relay")

@@ -17,9 +17,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocol, ISSLTransport
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, IWorkOwner, Outcome
+from tunnelkit.interfaces import (
+    ICarrier,
+    ICarrierOwner,
+    IEnd,
+    IFlowPort,
+    IJoin,
+    IRelay,
+    IWorkEnd,
+    IWorkOwner,
+    Outcome,
+)
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder, peerOf
+from tunnelkit.relay.fast.carrying import CarrierSocket, SecureCarrierSocket
+from tunnelkit.relay.fast.datagrams import FlowPort, ServiceSocket
 from tunnelkit.relay.fast.dialling import dial
 from tunnelkit.relay.fast.listening import Listening
 from tunnelkit.relay.fast.loop import ILoopReactor, Loop
@@ -28,7 +40,10 @@ from tunnelkit.relay.fast.securework import SecureWorkSocket
 from tunnelkit.relay.fast.tls import Contexts
 from tunnelkit.relay.fast.transport import SecureTransport
 from tunnelkit.relay.fast.work import WorkSocket
+from tunnelkit.relay.flowends import Arrived
+from tunnelkit.relay.flowtable import FlowTable
 from tunnelkit.relay.join import IDLE, Join
+from tunnelkit.relay.names import Names
 from tunnelkit.relay.portable import (
     BACKLOG,
     IPortableReactor,
@@ -60,6 +75,7 @@ class FastRelay:
         self._idle = idle
         self._portable = PortableRelay(reactor, idle)
         self._contexts = Contexts()
+        self._names = Names(reactor)
 
     def listen(
         self, address: HostPort, arrived: Callable[[IEnd], None]
@@ -149,6 +165,53 @@ class FastRelay:
             join.ended.addCallback(self._oneLess)
             join.start(cast(Attachable, one), cast(Attachable, other), opening)
         return join
+
+    def listenDatagrams(
+        self,
+        address: HostPort,
+        flows: FlowTable,
+        arrived: Arrived,
+    ) -> IFlowPort:
+        """
+        Accept visitors' datagrams.
+
+        @param address: with an empty host, all interfaces of IPv4 and IPv6.
+        """
+        host = address.host or everywhere()
+        return FlowPort(self.loop, flows, arrived, host, address.port)
+
+    def dialDatagrams(
+        self,
+        address: HostPort,
+        number: int,
+        flows: FlowTable,
+        carrier: ICarrier,
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        Begin a flow to a local service.
+        """
+        flow = ServiceSocket(number, flows, address, failed, self.loop)
+        carrier.adopt(flow)
+        flow.begin(self._names)
+
+    def carry(
+        self, work: IWorkEnd, owner: ICarrierOwner, opening: bytes
+    ) -> ICarrier | None:
+        """
+        Make a datagram carrier of a work connection.
+        """
+        if not isinstance(work, WorkSocket):
+            return self._portable.carry(work, owner, opening)
+        if work.gone:
+            return None
+        if isinstance(work, SecureWorkSocket):
+            carrier: CarrierSocket = SecureCarrierSocket(
+                self.loop, work, owner, self._reactor, opening
+            )
+        else:
+            carrier = CarrierSocket(self.loop, work, owner, self._reactor, opening)
+        return None if carrier.gone else carrier
 
     def _oneLess(self, outcome: Outcome) -> Outcome:
         self.loop.others -= 1

@@ -48,6 +48,13 @@ class SecureWorkSocket(WorkSocket):
         self._tls = tls
         super().__init__(loop, tls.sock, peer, owner, client, clock, idle)
 
+    @property
+    def tls(self) -> TLS:
+        """
+        What it is under.
+        """
+        return self._tls
+
     def takeEarly(self, rest: bytes) -> None:
         """
         Take what was read before this was made.

@@ -1,0 +1,336 @@
+"""
+Tests of UDP tunnels between real programs.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from threading import Thread
+from typing import TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from tests.functional.case import HOST, ClientProgram, FunctionalCase
+from tests.functional.programs import LIMIT
+from tests.functional.sockets import noise
+
+Address: TypeAlias = tuple[str, int]
+
+SIZES = (0, 1, 1200, 1473, 8193, 65507)
+PIECE = 65535
+
+
+def udp(host: str = HOST) -> socket.socket:
+    """
+    Make a socket that waits for a while.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.settimeout(LIMIT)
+    return made
+
+
+class Answering:
+    """
+    A UDP service in a thread.
+
+    @ivar port: where it listens, at L{HOST}.
+    @ivar asked: who asked what.
+    """
+
+    def __init__(
+        self, answer: Callable[[bytes], bytes], host: str = HOST, port: int = 0
+    ) -> None:
+        self.asked: list[tuple[bytes, Address]] = []
+        self._answer = answer
+        self._socket = udp(host)
+        self._socket.settimeout(None)
+        self._socket.bind((host, port))
+        self.port = int(self._socket.getsockname()[1])
+        self._stopped = False
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def say(self, datagram: bytes, to: Address) -> None:
+        """
+        Say something that nobody asked for.
+        """
+        self._socket.sendto(datagram, to)
+
+    def stop(self) -> None:
+        """
+        Be gone.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        with udp(self._socket.getsockname()[0]) as waking:
+            waking.sendto(b"", self._socket.getsockname())
+        self._thread.join(LIMIT)
+        self._socket.close()
+
+    def _run(self) -> None:
+        while True:
+            datagram, whose = self._socket.recvfrom(PIECE)
+            if self._stopped:
+                return
+            self.asked.append((datagram, whose))
+            self._socket.sendto(self._answer(datagram), whose)
+
+
+class DatagramCase(FunctionalCase):
+    """
+    A test with a UDP tunnel.
+    """
+
+    def answering(
+        self, answer: Callable[[bytes], bytes] = bytes, host: str = HOST
+    ) -> Answering:
+        """
+        Run a service, by default one that sends back what comes.
+        """
+        service = Answering(answer, host)
+        self.addCleanup(service.stop)
+        return service
+
+    def visiting(self, address: Address) -> socket.socket:
+        """
+        Have a visitor come.
+        """
+        visitor = udp(address[0])
+        visitor.connect(address)
+        self.addCleanup(visitor.close)
+        return visitor
+
+    def asks(self, visitor: socket.socket, *questions: bytes) -> Deferred[list[bytes]]:
+        """
+        Have a visitor ask, one question after the other, and hear the answers.
+        """
+
+        def ask() -> list[bytes]:
+            answers = []
+            for question in questions:
+                visitor.send(question)
+                answers.append(visitor.recv(PIECE))
+            return answers
+
+        return deferToThread(ask)
+
+    async def leads(self, client: ClientProgram, since: int = 0) -> Address:
+        """
+        Wait until the tunnel has a public address.
+        """
+        found = await client.says(r"udp://(\S+):(\d+) leads to ", since)
+        return found[1].strip("[]"), int(found[2])
+
+
+class DatagramTests(DatagramCase):
+    """
+    Datagrams cross, both ways, as they are.
+    """
+
+    async def test_sizes(self) -> None:
+        """
+        Datagrams of any size that there can be are answered, the empty one included.
+        """
+        service = self.answering()
+        _, client = self.pair(f"udp:{service.port}")
+        visitor = self.visiting(await self.leads(client))
+        sent = [noise(size) for size in SIZES]
+        self.assertEqual(await self.asks(visitor, *sent), sent)
+
+    async def test_visitors(self) -> None:
+        """
+        Each visitor has a source port of its own at the service, and gets what is said
+        there, answers and what nobody asked for.
+        """
+        service = self.answering()
+        _, client = self.pair(f"udp:{service.port}")
+        address = await self.leads(client)
+        visitors = [self.visiting(address) for _ in range(5)]
+        for number, visitor in enumerate(visitors):
+            name = b"%d" % number
+            self.assertEqual(await self.asks(visitor, name, name), [name, name])
+        ports: dict[bytes, set[Address]] = {}
+        for name, whose in service.asked:
+            ports.setdefault(name, set()).add(whose)
+        self.assertEqual([len(each) for each in ports.values()], [1] * 5)
+        self.assertEqual(len(set.union(*ports.values())), 5)
+        for number, visitor in enumerate(visitors):
+            (whose,) = ports[b"%d" % number]
+            service.say(b"news for %d" % number, whose)
+            got = await deferToThread(visitor.recv, PIECE)
+            self.assertEqual(got, b"news for %d" % number)
+
+    async def test_order(self) -> None:
+        """
+        Within a flow the order stays, however many are on their way.
+        """
+        service = self.answering()
+        _, client = self.pair(f"udp:{service.port}")
+        visitor = self.visiting(await self.leads(client))
+        await self.asks(visitor, b"first")
+        sent = [b"%d" % number for number in range(100)]
+
+        def flood() -> list[bytes]:
+            for each in sent:
+                visitor.send(each)
+            return [visitor.recv(PIECE) for _ in sent]
+
+        self.assertEqual(await deferToThread(flood), sent)
+
+    async def test_plain(self) -> None:
+        """
+        So they do without TLS.
+        """
+        service = self.answering()
+        _, client = self.pair(
+            f"udp:{service.port}", server=["--insecure"], client=["--insecure"]
+        )
+        visitor = self.visiting(await self.leads(client))
+        sent = [noise(size) for size in SIZES]
+        self.assertEqual(await self.asks(visitor, *sent), sent)
+
+    async def test_sixes(self) -> None:
+        """
+        So they do over IPv6, to a service on IPv6.
+        """
+        service = self.answering(host="::1")
+        _, client = self.pair(f"udp:[::1]:{service.port}", server=["--bind-udp=::1"])
+        _, port = await self.leads(client)
+        visitor = self.visiting(("::1", port))
+        sent = [noise(size) for size in SIZES]
+        self.assertEqual(await self.asks(visitor, *sent), sent)
+
+    async def test_asked(self) -> None:
+        """
+        A port on all addresses answers from the one that was asked.
+        """
+        service = self.answering()
+        _, client = self.pair(f"udp:{service.port}", server=["--bind-udp=0.0.0.0"])
+        _, port = await self.leads(client)
+        for host in ("127.0.0.1", "127.0.0.2", "127.3.2.1"):
+            # One that is connected hears from that address alone.
+            visitor = self.visiting((host, port))
+            self.assertEqual(await self.asks(visitor, b"hello"), [b"hello"])
+
+    async def test_ports(self) -> None:
+        """
+        UDP and TCP may have the same public port, and each finds its own again.
+        """
+        service, echo = self.answering(), self.service()
+        tunnels = f"udp:{service.port}:name=a", f"{echo.tunnel}:name=b"
+        server = self.server("--ports=23000-23000")
+        client = self.client(server, *tunnels)
+        address = await self.leads(client)
+        self.assertEqual(address, await client.leads("b"))
+        self.assertEqual(address[1], 23000)
+        visitor = self.visiting(address)
+        self.assertEqual(await self.asks(visitor, b"hello"), [b"hello"])
+
+    async def test_shown(self) -> None:
+        """
+        The admin rooms show flows, datagrams, and drops by cause.
+        """
+        service = self.answering()
+        server = self.server(admin=True)
+        client = self.client(server, f"udp:{service.port}:name=dns")
+        address = await self.leads(client)
+        for _ in range(2):
+            await self.asks(self.visiting(address), b"one", b"three")
+        token = (server.state / "admin.token").read_text().strip()
+        told = await self.output(
+            "curl",
+            *("-sSf", "-H", f"Authorization: Bearer {token}"),
+            f"http://{HOST}:{server.admin}/api/v1/tunnels",
+        )
+        (tunnel,) = json.loads(told)["tunnels"]
+        shown = {
+            name: tunnel[name]
+            for name in ("kind", "streams", "visitors", "received", "sent")
+        }
+        expected = dict(kind="udp", streams=2, visitors=2, received=16, sent=16)
+        self.assertEqual(shown, expected)
+        crossed = tunnel["datagrams_received"], tunnel["datagrams_sent"]
+        self.assertEqual(crossed, (4, 4))
+        self.assertEqual(set(tunnel["drops"].values()), {0})
+
+
+class TroubleTests(DatagramCase):
+    """
+    What goes wrong does so for a while.
+    """
+
+    async def test_refused(self) -> None:
+        """
+        While the service is away its visitors get nothing, and when it is back they
+        are answered; the client says so, and does not end.
+        """
+        service = self.answering()
+        port = service.port
+        _, client = self.pair(f"udp:{port}")
+        visitor = self.visiting(await self.leads(client))
+        await self.asks(visitor, b"hello")
+        service.stop()
+        visitor.send(b"anybody?")
+        await client.says("the local service .* refused datagrams")
+        again = Answering(bytes, port=port)
+        self.addCleanup(again.stop)
+        self.assertEqual(await self.asks(visitor, b"hello"), [b"hello"])
+
+    async def test_clientKilled(self) -> None:
+        """
+        When the client is killed and started again the same visitor is served, on the
+        same public port.
+        """
+        service = self.answering()
+        server, client = self.pair(f"udp:{service.port}:name=dns")
+        address = await self.leads(client)
+        visitor = self.visiting(address)
+        await self.asks(visitor, b"before")
+        await client.kill()
+        again = self.client(server, f"udp:{service.port}:name=dns")
+        self.assertEqual(await self.leads(again), address)
+        self.assertEqual(await self.asks(visitor, b"after"), [b"after"])
+
+    async def test_serverKilled(self) -> None:
+        """
+        When the server is, too: the client comes back, and the visitor goes on.
+        """
+        service = self.answering()
+        server, client = self.pair(f"udp:{service.port}:name=dns")
+        address = await self.leads(client)
+        visitor = self.visiting(address)
+        await self.asks(visitor, b"before")
+        await server.kill()
+        mark = client.mark()
+        self.server(port=server.port, state=server.state)
+        self.assertEqual(await self.leads(client, mark), address)
+        self.assertEqual(await self.asks(visitor, b"after"), [b"after"])
+
+    async def test_stopped(self) -> None:
+        """
+        Both programs end at once when they are told to, whatever flows there are.
+        """
+        service = self.answering()
+        server, client = self.pair(f"udp:{service.port}")
+        visitor = self.visiting(await self.leads(client))
+        await self.asks(visitor, b"hello")
+        self.assertEqual(await client.stop(limit=5.0), 0)
+        self.assertEqual(await server.stop(limit=5.0), 0)
+
+    async def test_otherReactor(self) -> None:
+        """
+        It works with a reactor that has no fast path, too.
+        """
+        self.reactor = "poll"  # type: ignore[misc]
+        service = self.answering()
+        _, client = self.pair(f"udp:{service.port}")
+        address = await self.leads(client)
+        sent = [noise(size) for size in SIZES]
+        for _ in range(3):
+            visitor = self.visiting(address)
+            self.assertEqual(await self.asks(visitor, *sent), sent)
