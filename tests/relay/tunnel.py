@@ -27,6 +27,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelkit.carrier.dock import Dock
 from tunnelkit.interfaces import (
     ICarrier,
     IEnd,
@@ -156,6 +157,7 @@ class ServerHalf:
     @ivar joins: all that there were.
     @ivar outcomes: how they ended.
     @ivar losses: why work connections were lost.
+    @ivar carriers: datagram carriers.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class ServerHalf:
         self.outcomes: list[Outcome] = []
         self.losses: list[str] = []
         self.works: list[IWorkEnd] = []
+        self.carriers: list[ICarrier] = []
         self._visitors: list[IEnd] = []
         self.workPort: IListeningPort = reactor.listenTCP(
             0,
@@ -217,7 +220,8 @@ class ServerHalf:
         """
         A work connection is a datagram carrier now.
         """
-        raise AssertionError("nobody asked for that")
+        self.works.remove(work)
+        self.carriers.append(carrier)
 
     def lost(self, work: IWorkLink, reason: str) -> None:
         """
@@ -239,6 +243,8 @@ class ClientHalf:
     @ivar buckets: how fast bytes may go to the service, and from it.
     @ivar packing: how streams are compressed, where they are.
     @ivar outcomes: how the joins ended.
+    @ivar carriers: datagram carriers.
+    @ivar dock: takes those, where there may be some.
     """
 
     def __init__(
@@ -251,6 +257,8 @@ class ClientHalf:
     ) -> None:
         self.relay = relay
         self.works: list[IWorkEnd] = []
+        self.carriers: list[ICarrier] = []
+        self.dock: Dock | None = None
         self.starts: list[Start] = []
         self.outcomes: list[Outcome] = []
         self.losses: list[str] = []
@@ -284,6 +292,9 @@ class ClientHalf:
         """
         Dial the service, and join.
         """
+        if self.dock is not None:
+            self.dock.carry(work)
+            return
         self.starts.append(start)
         dialled = maybeDeferred(self.relay.dial, self.service, 10)
         dialled.addCallbacks(
@@ -309,7 +320,8 @@ class ClientHalf:
         """
         A work connection is a datagram carrier now.
         """
-        raise AssertionError("nobody asked for that")
+        self.works.remove(work)
+        self.carriers.append(carrier)
 
     def lost(self, work: IWorkLink, reason: str) -> None:
         """
@@ -359,8 +371,9 @@ class Tunnel:
         """
         await maybeDeferred(self.server.port.stopListening)
         await maybeDeferred(self.server.workPort.stopListening)
-        for work in [*self.client.works, *self.server.works]:
-            work.abort()
+        for half in (self.client, self.server):
+            for work in [*half.works, *half.carriers]:
+                work.abort()
 
 
 def memory() -> int:

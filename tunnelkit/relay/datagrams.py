@@ -6,6 +6,7 @@ Datagrams: both ends of flows, and carriers, over Twisted's own transports.
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -115,8 +116,7 @@ class DatagramListening(DatagramProtocol):
         Listen no more.
         """
         assert self._port is not None, "not listening"
-        stop: Callable[[], Any] = self._port.stopListening
-        return maybeDeferred(stop)
+        return stopped(self._port)
 
     def getHost(self) -> Any:
         """
@@ -129,9 +129,8 @@ class DatagramListening(DatagramProtocol):
         """
         Count what the system has dropped.
         """
-        sock = getattr(self._port, "socket", None)
-        if sock is not None:
-            self._drops.look(sock)
+        if self._port is not None:
+            look(self._port, self._drops)
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         """
@@ -167,9 +166,15 @@ class DatagramListening(DatagramProtocol):
 class ServiceEnd(ServiceFlow):
     """
     A flow to a local service, from a port of Twisted's.
+
+    The port is not connected: of one that is, Twisted's reactors believe that an ICMP
+    message ends it.  So that is not heard of here, and what others send there is left
+    unheard, too.
     """
 
-    __slots__ = ("_port", "_reactor", "_socket")
+    __slots__ = ("_port", "_reactor", "_service", "_socket")
+
+    _service: tuple[str, int]
 
     def __init__(
         self,
@@ -187,13 +192,13 @@ class ServiceEnd(ServiceFlow):
     def _connect(self, host: str) -> None:
         anywhere = "::" if ":" in host else ""
         self._port = self._reactor.listenUDP(0, self._socket, anywhere, LONGEST)
-        self._socket.transport.connect(host, self._address.port)
+        self._service = str(ip_address(host)), self._address.port
 
     def _send(self, run: Run) -> None:
         self.table.touch(self)
         for each in run:
             try:
-                self._socket.transport.write(bytes(each), None)
+                self._socket.transport.write(bytes(each), self._service)
             except MessageLengthError:
                 self.tally.drop(UNSENT)
             except OSError as e:
@@ -202,14 +207,21 @@ class ServiceEnd(ServiceFlow):
                 self.tally.went += 1
                 self.tally.sent += len(each)
 
+    def heard(self, datagram: bytes, source: tuple[str, int]) -> None:
+        """
+        Pass on what the service said.
+        """
+        if source == self._service:
+            forward(self, datagram)
+
     def close(self, reason: str) -> None:
         """
         The flow is over.
         """
         port, self._port = self._port, None
         if port is not None:
-            KernelDrops(self.tally).look(port.socket)  # type: ignore[attr-defined]
-            maybeDeferred(port.stopListening)
+            look(port, KernelDrops(self.tally))
+            stopped(port)
         super().close(reason)
 
 
@@ -226,12 +238,26 @@ class _ServiceSocket(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         try:
-            forward(self._flow, datagram)
+            self._flow.heard(datagram, addr[:2])
         except Exception:
             self._log.failure("a bug at a datagram of the service's")
 
-    def connectionRefused(self) -> None:
-        self._flow.refused()
+
+def look(port: Any, drops: KernelDrops) -> None:
+    """
+    Count what the system has dropped at a port of Twisted's, where that is known.
+    """
+    sock = getattr(port, "socket", None)
+    if sock is not None:
+        drops.look(sock)
+
+
+def stopped(port: IListeningPort) -> Deferred[None]:
+    """
+    Stop a port of Twisted's.
+    """
+    stop: Callable[[], Any] = port.stopListening
+    return maybeDeferred(stop)
 
 
 def forward(flow: Flow, datagram: bytes) -> None:
