@@ -143,7 +143,7 @@ class Fleet:
 
     def _fill(self) -> None:
         self._filled = self._clock.seconds()
-        while len(self._carriers) + self._taking < CARRIERS:
+        for _ in range(CARRIERS - len(self._carriers) - self._taking):
             self._taking += 1
             taken = self._pool.take()
             taken.addCallback(self._taken).addErrback(self._ebTake)
