@@ -121,6 +121,31 @@ class DatagramTests(WholeCase):
         self.network.settle()
         self.assertEqual(self.service.heard[-1][0], b"one")
 
+    def test_packed(self) -> None:
+        """
+        A tunnel may be compressed: fewer bytes cross, and the same come out.
+        """
+        self.publish(
+            f"udp:{SERVICE}:port=9001:name=packed:compress=deflate", name="other"
+        )
+        question = b"what is said again and again, " * 40
+        self.visitor.say(question, 9001)
+        self.network.settle()
+        self.assertEqual(self.service.heard[-1][0], question)
+        (_, status) = sorted(self.server.status().tunnels, key=lambda t: t.name)
+        self.assertEqual(status.received, len(question))
+        self.assertLess(status.receivedPacked, len(question) / 4)
+
+    def test_limited(self) -> None:
+        """
+        A tunnel may have a limit: what is over it is dropped.
+        """
+        self.publish(f"udp:{SERVICE}:port=9001:name=slow:limit=10kB/s", name="other")
+        for _ in range(5):
+            self.visitor.say(bytes(400), 9001)
+        self.network.settle()
+        self.assertEqual(len(self.service.heard), 2)
+
     def test_both(self) -> None:
         """
         TCP goes on beside it, on the same port.

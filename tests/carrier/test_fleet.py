@@ -32,7 +32,7 @@ class Visitor(VisitorFlow):
     peer = "192.0.2.7:5000"
     local = "198.51.100.1:53"
 
-    def take(self, run: Run) -> None:
+    def deliver(self, run: Run) -> None:
         """
         Do nothing.
         """

@@ -43,7 +43,7 @@ class Hearing(Flow):
         super().__init__(id, id, table)
         self.heard: list[bytes] = []
 
-    def take(self, run: Run) -> None:
+    def deliver(self, run: Run) -> None:
         """
         Remember datagrams.
         """
@@ -344,7 +344,7 @@ class ReceivingTests(CarryingCase):
         """
         A bug ends this connection alone, and is in the log.
         """
-        self.flow.take = None  # type: ignore[assignment,method-assign]
+        self.flow.deliver = None  # type: ignore[assignment,method-assign]
         self.carrier.hear(framed(7, b"one"))
         self.assertEqual(self.owner.said, ["a bug"])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)

@@ -16,7 +16,7 @@ class Silent(Flow):
     A flow of which nothing comes.
     """
 
-    def take(self, run: Run) -> None:
+    def deliver(self, run: Run) -> None:
         """
         Do nothing.
         """

@@ -14,6 +14,7 @@ from tunnelkit.tunnels.spec import (
     isTunnelName,
     parseTCP,
     parseTunnel,
+    parseUDP,
     splitDescription,
 )
 from tunnelkit.wire import packing
@@ -246,6 +247,42 @@ class ParseTCPTests(SynchronousTestCase):
         self.patch(packing, "library", lambda: None)
         error = self.assertRaises(ValueError, self.parse, "tcp:8000:compress=zstd")
         self.assertIn("install tunnelkit[zstd], or write compress=deflate", str(error))
+
+
+class ParseUDPTests(SynchronousTestCase):
+    """
+    A UDP tunnel is told of like one of TCP.
+    """
+
+    def test_options(self) -> None:
+        """
+        It takes a port or an address, and the options that mean something with it.
+        """
+        spec = parseUDP(["53"], {})
+        self.assertEqual(str(spec.local), "127.0.0.1:53")
+        self.assertEqual((spec.kind, spec.name), ("udp", "udp-127.0.0.1:53"))
+        options = {"port": "5300", "name": "dns", "limit": "1MB/s"}
+        spec = parseUDP(["[fd00::5]", "53"], {**options, "compress": "deflate"})
+        self.assertEqual((str(spec.local), spec.port), ("[fd00::5]:53", 5300))
+        self.assertEqual((spec.name, spec.compress), ("dns", "deflate"))
+        self.assertEqual(spec.limits, Limits(inward=10**6, outward=10**6))
+
+    def test_refused(self) -> None:
+        """
+        What means nothing with it is named.
+        """
+        for arguments, options, words in (
+            (
+                ["53"],
+                {"proxy": "v2"},
+                "udp has no option 'proxy', only burst, compress",
+            ),
+            ([], {"unix": "/run/s"}, "udp has no option 'unix'"),
+            ([], {}, "the local port is missing: write udp:[HOST:]PORT"),
+            (["a", "1", "2"], {}, "write udp:[HOST:]PORT, IPv6"),
+        ):
+            error = self.assertRaises(ValueError, parseUDP, arguments, options)
+            self.assertIn(words, str(error))
 
 
 class TunnelSpecTests(SynchronousTestCase):

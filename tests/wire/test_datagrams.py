@@ -175,16 +175,16 @@ class DatagramDecoderTests(SynchronousTestCase):
 
     def test_largest(self) -> None:
         """
-        The largest datagram that there is passes; one more byte is refused by the
-        header alone.
+        The largest datagram that there is passes, with a byte before it; what is longer
+        is refused by the header alone.
         """
         decoder, heard, _ = decoding(1)
         frame = framed(1, bytes(LARGEST))
         decoder.feed(frame)
         self.assertEqual(heard, [Datagram(1, bytes(LARGEST))])
-        header = (int.from_bytes(frame[:4], "big") + 1).to_bytes(4, "big")
+        header = (int.from_bytes(frame[:4], "big") + 2).to_bytes(4, "big")
         error = self.assertRaises(WireError, decoder.feed, header)
-        self.assertIn("a DATAGRAM of 65512 bytes", str(error))
+        self.assertIn("a DATAGRAM of 65513 bytes", str(error))
 
     def test_streams(self) -> None:
         """

@@ -159,7 +159,7 @@ class EncodeTests(SynchronousTestCase):
         """
         self.assertRaises(ValueError, encode, Data(bytes(1 << 24)))
         self.assertRaises(ValueError, encode, Message({"type": "x" * 65536}))
-        self.assertRaises(ValueError, encode, Datagram(1, bytes(65508)))
+        self.assertRaises(ValueError, encode, Datagram(1, bytes(65509)))
 
     def test_longReason(self) -> None:
         """

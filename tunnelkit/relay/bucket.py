@@ -61,6 +61,19 @@ class Bucket:
         self._tokens -= taken
         return taken
 
+    def takeAll(self, wanted: int) -> bool:
+        """
+        Take tokens for all of something that cannot be divided.  What is larger than
+        the bucket passes when that is full, and leaves it in debt.
+
+        @return: whether there were enough.
+        """
+        self._fill()
+        if self._tokens < min(wanted, self._burst):
+            return False
+        self._tokens -= wanted
+        return True
+
     def wait(self, ready: Callable[[], None]) -> None:
         """
         Have a function called when there are tokens.

@@ -75,7 +75,7 @@ class VisitorEnd(VisitorFlow):
         """
         return self._port.local
 
-    def take(self, run: Run) -> None:
+    def deliver(self, run: Run) -> None:
         """
         Send datagrams to the visitor.
         """
@@ -267,7 +267,10 @@ def forward(flow: Flow, datagram: bytes) -> None:
     flow.tally.came += 1
     flow.tally.received += len(datagram)
     flow.table.touch(flow)
-    flow.ship(framed(flow.id, datagram))
+    shape = flow.table.shape
+    crossing = datagram if shape is None else shape.into(datagram)
+    if crossing is not None:
+        flow.ship(framed(flow.id, crossing))
 
 
 class CarrierEnd(Carrier, Holder):

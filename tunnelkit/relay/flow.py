@@ -93,10 +93,23 @@ class Flow(ABC):
         self.carrier = NOWHERE
         self.opening = b""
 
-    @abstractmethod
     def take(self, run: Run) -> None:
         """
-        Pass datagrams on to the outside; none of this raises anything.
+        Take datagrams from the carrier, and pass them on to the outside.
+        """
+        shape = self.table.shape
+        if shape is None:
+            self.deliver(run)
+            return
+        for each in run:
+            datagram = shape.out(bytes(each))
+            if datagram is not None:
+                self.deliver([memoryview(datagram)])
+
+    @abstractmethod
+    def deliver(self, run: Run) -> None:
+        """
+        Pass datagrams of one size on to the outside; none of this raises anything.
         """
 
     def ship(self, frame: bytes) -> None:

@@ -144,7 +144,7 @@ class ServiceFlow(Flow):
         Send datagrams from the socket.
         """
 
-    def take(self, run: Run) -> None:
+    def deliver(self, run: Run) -> None:
         """
         Pass datagrams on to the service.
         """

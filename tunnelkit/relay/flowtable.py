@@ -16,6 +16,7 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.relay.flow import Flow
+from tunnelkit.relay.shape import Shape
 from tunnelkit.relay.tally import Tally
 
 MOST: Final = 16384
@@ -34,6 +35,7 @@ class FlowTable:
     @ivar now: the time, as it was at the last look.
     @ivar total: how many there have been.
     @ivar tally: what counts what crosses.
+    @ivar shape: what datagrams go through, where that is anything.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class FlowTable:
         self.flows: OrderedDict[Hashable, Flow] = OrderedDict()
         self.now = clock.seconds()
         self.total = 0
+        self.shape: Shape | None = None
         self.tunnel = tunnel
         self.compress = compress
         self.tally = Tally()

@@ -11,10 +11,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.interfaces import ICarrier, IRelay, IWorkEnd
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.flow import Flow
 from tunnelkit.relay.flowtable import IDLE, FlowTable
+from tunnelkit.relay.shape import Shape
 from tunnelkit.tunnels.bursts import Bursts
-from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.tunnels.spec import Limits, TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Flow as Announced
@@ -42,6 +44,10 @@ class LocalUDP:
     def __init__(self, spec: TunnelSpec, relay: IRelay, clock: IReactorTime) -> None:
         self.spec = spec
         self.flows = FlowTable(clock, self._left, idle=LASTING)
+        inward, outward = buckets(spec.limits, clock)
+        if inward or outward or spec.compress:
+            tally = self.flows.tally
+            self.flows.shape = Shape(tally, spec.compress, inward, outward)
         self._relay = relay
         self._bursts = Bursts(self._say, clock)
 
@@ -85,3 +91,14 @@ class LocalUDP:
             name=self.spec.name,
             sentence=sentence,
         )
+
+
+def buckets(limits: Limits, clock: IReactorTime) -> tuple[Bucket | None, Bucket | None]:
+    """
+    Make what says how fast bytes may go, to the service and from it.
+    """
+    burst = limits.burst or None
+    return (
+        Bucket(clock, limits.inward, burst) if limits.inward else None,
+        Bucket(clock, limits.outward, burst) if limits.outward else None,
+    )

@@ -34,7 +34,15 @@ _TCP_OPTIONS: Final = (
     "proxy",
     "unix",
 )
-_UDP_OPTIONS: Final = ("name", "port")
+_UDP_OPTIONS: Final = (
+    "burst",
+    "compress",
+    "limit",
+    "limit-in",
+    "limit-out",
+    "name",
+    "port",
+)
 
 
 def isTunnelName(text: str) -> bool:

@@ -19,6 +19,7 @@ from tunnelkit.interfaces import IFlowPort, IRelay, Lease
 from tunnelkit.relay.flow import Flow
 from tunnelkit.relay.flowends import VisitorFlow
 from tunnelkit.relay.flowtable import FlowTable
+from tunnelkit.relay.shape import Shape
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort
@@ -62,7 +63,9 @@ class PublicUDP:
         self._relay = relay
         self._withdrawn = withdrawn
         self._port: IFlowPort | None = None
-        self._flows = FlowTable(clock, self._left, name, compress)
+        self._flows = flows = FlowTable(clock, self._left, name, compress)
+        if compress:
+            flows.shape = Shape(flows.tally, compress)
         self._refused = 0
         self._bursts = Bursts(self._say, clock)
         if session.fleet is None:
@@ -105,6 +108,7 @@ class PublicUDP:
         Give a picture of this moment.
         """
         identity, tally = self.session.identity, self._flows.tally
+        shape = self._flows.shape
         if self._port is not None:
             self._port.look()
         return TunnelStatus(
@@ -121,8 +125,8 @@ class PublicUDP:
             sent=tally.sent,
             withdrawn=self._port is None,
             compress=self.compress,
-            receivedPacked=tally.received,
-            sentPacked=tally.sent,
+            receivedPacked=tally.received if shape is None else shape.written,
+            sentPacked=tally.sent if shape is None else shape.read,
             datagrams=(tally.came, tally.went),
             drops=tuple(tally.drops.items()),
         )

@@ -29,7 +29,8 @@ from tunnelkit.wire.frames import (
 )
 
 LARGEST: Final = 65507
-"""The largest datagram, in bytes: what IPv4 leaves of 65535."""
+"""The largest datagram, in bytes: what IPv4 leaves of 65535.  A frame has room for one
+more, which says whether it is packed where datagrams are compressed."""
 
 HEAD: Final = Struct("!II")
 """What stands before a datagram: the header, and the number of its flow."""
@@ -39,7 +40,7 @@ DATAGRAM: Final = HEADER.unpack_from(encode(Datagram(0, b"")))[0]
 _BOTH: Final = Struct("!Q")
 _AROUND: Final = HEAD.size
 _LEAST: Final = DATAGRAM << 32
-_END: Final = (DATAGRAM + LARGEST + 1) << 32
+_END: Final = (DATAGRAM + LARGEST + 2) << 32
 _FLOW: Final = (1 << 32) - 1
 
 _WRONG: Final = {0: "DATA", 4: "DONE"}
@@ -173,7 +174,7 @@ class DatagramDecoder:
         if stop - at < HEADER.size:
             return at
         (header,) = HEADER.unpack_from(place, at)
-        if 0 <= header - DATAGRAM <= LARGEST:
+        if 0 <= header - DATAGRAM <= LARGEST + 1:
             return at
         if header >> 24 in _WRONG:
             raise WireError(f"a {_WRONG[header >> 24]} frame on a datagram carrier")

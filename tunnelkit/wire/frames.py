@@ -201,7 +201,7 @@ class _Kind:
 _KINDS: Final[Mapping[int, _Kind]] = {
     _MESSAGE: _Kind("MESSAGE", 2, _LONGEST_MESSAGE, _message),
     _RESET_TYPE: _Kind("RESET", _RESET.size, _RESET.size + _REASON, _reset),
-    _DATAGRAM: _Kind("DATAGRAM", _U32.size, _U32.size + 65507, _datagram),
+    _DATAGRAM: _Kind("DATAGRAM", _U32.size, _U32.size + 65508, _datagram),
     _DONE: _Kind("DONE", _U32.size, _U32.size, _done),
 }
 

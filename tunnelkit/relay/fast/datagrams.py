@@ -35,6 +35,7 @@ from tunnelkit.relay.fast.udp import (
     cut,
     sourceIn,
 )
+from tunnelkit.relay.flow import Flow
 from tunnelkit.relay.flowends import (
     Arrived,
     KernelDrops,
@@ -45,7 +46,7 @@ from tunnelkit.relay.flowends import (
 from tunnelkit.relay.flowtable import FlowTable
 from tunnelkit.relay.tally import UNSENT
 from tunnelkit.wire.address import HostPort, unmapped
-from tunnelkit.wire.datagrams import DATAGRAM, HEAD, LARGEST, Run
+from tunnelkit.wire.datagrams import DATAGRAM, HEAD, LARGEST, Run, framed
 
 AT_ONCE: Final = 64
 """Datagrams that are read from a socket before others have their turn."""
@@ -96,7 +97,7 @@ class VisitorSocketFlow(VisitorFlow):
         host, port = self._sock.getsockname()[:2]
         return str(HostPort(unmapped(sourceIn(self._source) or host), port))
 
-    def take(self, run: Run) -> None:
+    def deliver(self, run: Run) -> None:
         """
         Send datagrams to the visitor.
         """
@@ -222,11 +223,10 @@ class FlowPort:
                 return size
         flows.move_to_end(address)
         flow.seen = self._flows.now
-        frame = _pack(DATAGRAM + size, flow.id) + datagram
-        if flow.opening:
-            flow.ship(frame)
+        if flow.opening or self._flows.shape is not None:
+            shipped(flow, datagram)
         else:
-            flow.carrier.put(frame)
+            flow.carrier.put(_pack(DATAGRAM + size, flow.id) + datagram)
         return size
 
     def _readAnywhere(self) -> int:
@@ -247,11 +247,10 @@ class FlowPort:
                 return size
         flows.move_to_end(key)
         flow.seen = self._flows.now
-        frame = _pack(DATAGRAM + size, flow.id) + datagram
-        if flow.opening:
-            flow.ship(frame)
+        if flow.opening or self._flows.shape is not None:
+            shipped(flow, datagram)
         else:
-            flow.carrier.put(frame)
+            flow.carrier.put(_pack(DATAGRAM + size, flow.id) + datagram)
         return size
 
 
@@ -329,6 +328,7 @@ class ServiceSocket(ServiceFlow):
         The service said something, or is not there.
         """
         sock, tally, room = self._sock, self.tally, PLENTY
+        shape = self.table.shape
         if sock is None:
             return
         try:
@@ -337,7 +337,10 @@ class ServiceSocket(ServiceFlow):
                 size = len(datagram)
                 tally.came += 1
                 tally.received += size
-                self.carrier.put(_pack(DATAGRAM + size, self.id) + datagram)
+                if shape is None:
+                    self.carrier.put(_pack(DATAGRAM + size, self.id) + datagram)
+                else:
+                    shipped(self, datagram)
                 room -= size
                 if room <= 0:
                     break
@@ -352,3 +355,13 @@ class ServiceSocket(ServiceFlow):
         A bug came up; it is in the log.
         """
         self.table.end(self, "a bug: see the log")
+
+
+def shipped(flow: Flow, datagram: bytes) -> None:
+    """
+    Put a datagram on its flow's carrier, where more is to be done than for most.
+    """
+    shape = flow.table.shape
+    crossing = datagram if shape is None else shape.into(datagram)
+    if crossing is not None:
+        flow.ship(framed(flow.id, crossing))
