@@ -28,6 +28,7 @@ from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.udp import (
     ANCILLARY,
     FEW,
+    PLACE,
     ROOM,
     Ancillary,
     answering,
@@ -46,7 +47,7 @@ from tunnelkit.relay.flowends import (
 from tunnelkit.relay.flowtable import FlowTable
 from tunnelkit.relay.tally import UNSENT
 from tunnelkit.wire.address import HostPort, unmapped
-from tunnelkit.wire.datagrams import DATAGRAM, HEAD, LARGEST, Run, framed
+from tunnelkit.wire.datagrams import DATAGRAM, HEAD, Run, framed
 
 AT_ONCE: Final = 64
 """Datagrams that are read from a socket before others have their turn."""
@@ -54,6 +55,7 @@ PLENTY: Final = 256 * 1024
 """Bytes after which they have it, too."""
 
 _pack: Final = HEAD.pack
+_INTO: Final = (PLACE,)
 
 
 class VisitorSocketFlow(VisitorFlow):
@@ -154,6 +156,7 @@ class FlowPort:
             raise CannotListenError(host, port, e) from e
         self._host = self._sock.getsockname()
         self._open = True
+        self._left = self._room = 0  # datagrams and bytes until others have their turn
         loop.watch(self._sock.fileno(), self, IN)
 
     def stopListening(self) -> Deferred[None]:
@@ -187,71 +190,70 @@ class FlowPort:
         """
         Datagrams came.
         """
-        tally, room = self._flows.tally, PLENTY
-        read = self._readAnywhere if self._anywhere else self._readOne
+        tally, self._room = self._flows.tally, PLENTY
+        before = self._left = AT_ONCE
         try:
-            for _ in range(AT_ONCE):
-                size = read()
-                room -= size
-                tally.received += size
-                tally.came += 1
-                if room <= 0 or not self._open:
-                    return
-        except BlockingIOError:
-            return
+            if self._anywhere:
+                self._readAnywhere()
+            else:
+                self._readOne()
         except OSError:
-            return  # an ICMP message about a visitor who has gone
+            pass  # nothing more, or an ICMP message about a visitor who has gone
+        tally.came += before - self._left
+        tally.received += PLENTY - self._room
 
     def failed(self) -> None:
         """
         A bug came up; it is in the log.
         """
 
-    def _readOne(self) -> int:
+    def _readOne(self) -> None:
         """
-        Read a datagram that came to the only address there is.
+        Read what came to the only address there is.
 
-        @return: its size.
+        @raise OSError: there is nothing more.
         """
-        datagram, address = self._sock.recvfrom(LARGEST)
-        flows, size = self._flows.flows, len(datagram)
-        flow = flows.get(address)
-        if flow is None:
-            begun = VisitorSocketFlow(address, self._flows, self._sock, address, [])
-            flow = self._visitors.begin(begun)
-            if flow is None:
-                return size
-        flows.move_to_end(address)
-        flow.seen = self._flows.now
-        if flow.opening or self._flows.shape is not None:
-            shipped(flow, datagram)
-        else:
-            flow.carrier.put(_pack(DATAGRAM + size, flow.id) + datagram)
-        return size
+        receive, flows, table = self._sock.recvfrom_into, self._flows.flows, self._flows
+        find, use, now, plain = flows.get, flows.move_to_end, table.now, not table.shape
+        while self._left and self._room > 0 and self._open:
+            size, address = receive(PLACE)
+            self._left -= 1
+            self._room -= size
+            flow = find(address) or self._begin(address, address, [])
+            if flow is not None:
+                use(address)
+                flow.seen = now
+                if plain and not flow.opening:
+                    flow.carrier.put(_pack(DATAGRAM + size, flow.id) + PLACE[:size])
+                else:
+                    shipped(flow, size)
 
-    def _readAnywhere(self) -> int:
+    def _readAnywhere(self) -> None:
         """
-        Read a datagram, and to which address it came.
+        Read what came, and to which address it did.
 
-        @return: its size.
+        @raise OSError: there is nothing more.
         """
-        datagram, told, _, address = self._sock.recvmsg(LARGEST, ANCILLARY)
-        flows, size = self._flows.flows, len(datagram)
-        key = address, told[0][2] if told else b""
-        flow = flows.get(key)
-        if flow is None:
-            source = answering(told)
-            begun = VisitorSocketFlow(key, self._flows, self._sock, address, source)
-            flow = self._visitors.begin(begun)
-            if flow is None:
-                return size
-        flows.move_to_end(key)
-        flow.seen = self._flows.now
-        if flow.opening or self._flows.shape is not None:
-            shipped(flow, datagram)
-        else:
-            flow.carrier.put(_pack(DATAGRAM + size, flow.id) + datagram)
-        return size
+        receive, flows, table = self._sock.recvmsg_into, self._flows.flows, self._flows
+        find, use, now, plain = flows.get, flows.move_to_end, table.now, not table.shape
+        while self._left and self._room > 0 and self._open:
+            size, told, _, address = receive(_INTO, ANCILLARY)
+            self._left -= 1
+            self._room -= size
+            key = address, told[0][2] if told else b""
+            flow = find(key) or self._begin(key, address, told)
+            if flow is not None:
+                use(key)
+                flow.seen = now
+                if plain and not flow.opening:
+                    flow.carrier.put(_pack(DATAGRAM + size, flow.id) + PLACE[:size])
+                else:
+                    shipped(flow, size)
+
+    def _begin(self, key: Any, address: Any, told: Ancillary) -> Flow | None:
+        source = answering(told)
+        flow = VisitorSocketFlow(key, self._flows, self._sock, address, source)
+        return self._visitors.begin(flow)
 
 
 class ServiceSocket(ServiceFlow):
@@ -331,16 +333,16 @@ class ServiceSocket(ServiceFlow):
         shape = self.table.shape
         if sock is None:
             return
+        receive = sock.recv_into
         try:
             for _ in range(AT_ONCE):
-                datagram = sock.recv(LARGEST)
-                size = len(datagram)
+                size = receive(PLACE)
                 tally.came += 1
                 tally.received += size
                 if shape is None:
-                    self.carrier.put(_pack(DATAGRAM + size, self.id) + datagram)
+                    self.carrier.put(_pack(DATAGRAM + size, self.id) + PLACE[:size])
                 else:
-                    shipped(self, datagram)
+                    shipped(self, size)
                 room -= size
                 if room <= 0:
                     break
@@ -357,11 +359,11 @@ class ServiceSocket(ServiceFlow):
         self.table.end(self, "a bug: see the log")
 
 
-def shipped(flow: Flow, datagram: bytes) -> None:
+def shipped(flow: Flow, size: int) -> None:
     """
-    Put a datagram on its flow's carrier, where more is to be done than for most.
+    Put what was read on its flow's carrier, where more is to be done than for most.
     """
-    shape = flow.table.shape
+    shape, datagram = flow.table.shape, bytes(PLACE[:size])
     crossing = datagram if shape is None else shape.into(datagram)
     if crossing is not None:
         flow.ship(framed(flow.id, crossing))

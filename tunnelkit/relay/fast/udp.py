@@ -16,6 +16,8 @@ ROOM: Final = 4 << 20
 """How much the system is asked to hold that was not read yet, in bytes."""
 FEW: Final = 4
 """Datagrams from which on it pays to send them in one call."""
+PLACE: Final = memoryview(bytearray(1 << 16))
+"""Where a datagram is read to; it stands there until it is framed, which is at once."""
 ANCILLARY: Final = 64
 """Room for what is told beside a datagram, in bytes."""
 
