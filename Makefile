@@ -48,6 +48,7 @@ bench: $(RUNS)
 	@$(BIN)/python -m tests.bench --json build/bench/figures.json \
 		--svg build/bench/picture.svg --rst build/bench/table.txt \
 		--peers $(PEERS) $(BENCH)
+	@$(BIN)/python -m tests.bench.datagrams --json build/bench/datagrams.json
 
 # What an earlier build left in build/lib would go into the wheel.
 dist: $(RUNS)

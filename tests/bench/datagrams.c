@@ -232,7 +232,13 @@ static void rate(int port, int flows, double each, int size, double seconds)
     struct epoll_event events[EVENTS];
     long sent = 0, answered = 0;
     for (int i = 0; i < flows; i++) {
-        fds[i] = connected(port);
+        /* From many addresses: one has too few ports for all who may be there. */
+        struct sockaddr_in from = at(0), to = at(port);
+        from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i % 100);
+        fds[i] = udp();
+        if (bind(fds[i], (struct sockaddr *)&from, sizeof from) ||
+            connect(fds[i], (struct sockaddr *)&to, sizeof to))
+            fail("a visitor's socket");
         watch(epoll, fds[i], i);
     }
     double begun = now(), last = begun + seconds;
