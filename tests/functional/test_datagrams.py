@@ -4,18 +4,27 @@ Tests of UDP tunnels between real programs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
+from resource import getpagesize
 from threading import Thread
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase
-from tests.functional.programs import LIMIT
-from tests.functional.sockets import noise
+from tests.functional.case import (
+    HOST,
+    ClientProgram,
+    FunctionalCase,
+    ServerProgram,
+    found,
+)
+from tests.functional.programs import LIMIT, reactor
+from tests.functional.sockets import freePort, noise
 
 Address: TypeAlias = tuple[str, int]
 
@@ -31,6 +40,23 @@ def udp(host: str = HOST) -> socket.socket:
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.settimeout(LIMIT)
     return made
+
+
+def resident(pid: int | None) -> int:
+    """
+    Give how much memory a process has, in bytes.
+    """
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * getpagesize()
+
+
+def pause(seconds: float) -> Deferred[None]:
+    """
+    Wait.
+    """
+    waited: Deferred[None] = Deferred()
+    reactor.callLater(seconds, waited.callback, None)
+    return waited
 
 
 class Answering:
@@ -118,6 +144,19 @@ class DatagramCase(FunctionalCase):
             return answers
 
         return deferToThread(ask)
+
+    async def shown(self, server: ServerProgram) -> Any:
+        """
+        Ask the admin rooms for the one tunnel.
+        """
+        token = (server.state / "admin.token").read_text().strip()
+        told = await self.output(
+            "curl",
+            *("-sSf", "-H", f"Authorization: Bearer {token}"),
+            f"http://{HOST}:{server.admin}/api/v1/tunnels",
+        )
+        (tunnel,) = json.loads(told)["tunnels"]
+        return tunnel
 
     async def leads(self, client: ClientProgram, since: int = 0) -> Address:
         """
@@ -241,13 +280,7 @@ class DatagramTests(DatagramCase):
         address = await self.leads(client)
         for _ in range(2):
             await self.asks(self.visiting(address), b"one", b"three")
-        token = (server.state / "admin.token").read_text().strip()
-        told = await self.output(
-            "curl",
-            *("-sSf", "-H", f"Authorization: Bearer {token}"),
-            f"http://{HOST}:{server.admin}/api/v1/tunnels",
-        )
-        (tunnel,) = json.loads(told)["tunnels"]
+        tunnel = await self.shown(server)
         shown = {
             name: tunnel[name]
             for name in ("kind", "streams", "visitors", "received", "sent")
@@ -257,6 +290,56 @@ class DatagramTests(DatagramCase):
         crossed = tunnel["datagrams_received"], tunnel["datagrams_sent"]
         self.assertEqual(crossed, (4, 4))
         self.assertEqual(set(tunnel["drops"].values()), {0})
+
+
+HOSTS = "192.0.2.80 printer.example\n2001:db8::80 printer.example\n"
+
+
+class ClientsTests(DatagramCase):
+    """
+    Programs that people use get through.
+    """
+
+    async def test_dig(self) -> None:
+        """
+        C{dig} asks a DNS server, over UDP and over TCP.
+        """
+        dig, port = found("dig"), freePort()
+        hosts = self.file("hosts", HOSTS)
+        dns = self.twistd("dns", f"--port={port}", f"--hosts-file={hosts}")
+        await dns.says("DNSDatagramProtocol starting")
+        server = self.server("--ports=23000-23000")
+        client = self.client(server, f"udp:{port}:name=u", f"tcp:{port}:name=t")
+        address = await self.leads(client)
+        await client.leads("t")
+        for transport in ("+notcp", "+tcp"):
+            told = await self.output(
+                dig,
+                *(f"@{address[0]}", "-p", str(address[1]), transport, "+short"),
+                *("+tries=3", "printer.example", "A"),
+            )
+            self.assertEqual(told.strip(), "192.0.2.80")
+
+    async def test_iperf(self) -> None:
+        """
+        C{iperf3} sends 20 Mbit/s of datagrams, and misses next to none.
+        """
+        iperf, port = found("iperf3"), freePort()
+        service = self.program(iperf, "-s", "-B", HOST, "-p", str(port))
+        await self.accepts((HOST, port))
+        server = self.server("--ports=23000-23000")
+        client = self.client(server, f"udp:{port}:name=u", f"tcp:{port}:name=t")
+        address = await self.leads(client)
+        await client.leads("t")
+        told = await self.output(
+            iperf,
+            *("-c", address[0], "-p", str(address[1]), "-u", "-b", "20M"),
+            *("-l", "1200", "-t", "1", "--json"),
+        )
+        made = json.loads(told)["end"]["sum"]
+        self.assertGreater(made["packets"], 1000, service.output)
+        self.assertLess(made["lost_percent"], 2.0)
+        self.assertEqual(made.get("out_of_order", 0), 0)
 
 
 class TroubleTests(DatagramCase):
@@ -310,6 +393,38 @@ class TroubleTests(DatagramCase):
         self.server(port=server.port, state=server.state)
         self.assertEqual(await self.leads(client, mark), address)
         self.assertEqual(await self.asks(visitor, b"after"), [b"after"])
+
+    async def test_frozen(self) -> None:
+        """
+        While the client stands still the server drops what is old, and counts it; its
+        memory does not grow, and what comes afterwards is answered.
+        """
+        service = self.answering()
+        server = self.server(admin=True)
+        client = self.client(server, f"udp:{service.port}:name=dns")
+        visitor = self.visiting(await self.leads(client))
+        await self.asks(visitor, b"before")
+        client.signal("STOP")
+        before = resident(server.transport.pid)
+        flood = [noise(1200)] * 8
+        for _ in range(500):
+            for each in flood:
+                visitor.send(each)
+            await pause(0.002)
+        self.assertLess(resident(server.transport.pid) - before, 4 << 20)
+        drops = (await self.shown(server))["drops"]
+        self.assertGreater(drops["late"] + drops["queue"], 1000)
+        client.signal("CONT")
+        visitor.settimeout(0.5)
+
+        def goesOn() -> bool:
+            visitor.send(b"after")
+            with contextlib.suppress(TimeoutError):
+                return visitor.recv(PIECE) == b"after"
+            return False
+
+        while not await deferToThread(goesOn):
+            pass
 
     async def test_stopped(self) -> None:
         """

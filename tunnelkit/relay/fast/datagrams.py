@@ -177,6 +177,14 @@ class FlowPort:
         kind = IPv6Address if ":" in host else IPv4Address
         return kind("UDP", host, port)
 
+    @property
+    def room(self) -> int:
+        """
+        How many bytes the system holds that were not read yet.
+        """
+        # Linux tells twice as much, for what it needs itself.
+        return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
     def look(self) -> None:
         """
         Count what the system has dropped.

@@ -15,6 +15,7 @@ from typing import Any, cast
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocol, ISSLTransport
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from tunnelkit.interfaces import (
@@ -39,6 +40,7 @@ from tunnelkit.relay.fast.raw import RawSocket
 from tunnelkit.relay.fast.securework import SecureWorkSocket
 from tunnelkit.relay.fast.tls import Contexts
 from tunnelkit.relay.fast.transport import SecureTransport
+from tunnelkit.relay.fast.udp import ROOM
 from tunnelkit.relay.fast.work import WorkSocket
 from tunnelkit.relay.flowends import Arrived
 from tunnelkit.relay.flowtable import FlowTable
@@ -68,6 +70,8 @@ class FastRelay:
     Moves bytes in a loop of its own.
     """
 
+    _log = Logger()
+
     def __init__(self, reactor: IFastReactor, idle: float = IDLE) -> None:
         self.loop = Loop(reactor)
         self._reactor = reactor
@@ -76,6 +80,7 @@ class FastRelay:
         self._portable = PortableRelay(reactor, idle)
         self._contexts = Contexts()
         self._names = Names(reactor)
+        self._told = False  # how much the system holds
 
     def listen(
         self, address: HostPort, arrived: Callable[[IEnd], None]
@@ -178,7 +183,16 @@ class FastRelay:
         @param address: with an empty host, all interfaces of IPv4 and IPv6.
         """
         host = address.host or everywhere()
-        return FlowPort(self.loop, flows, arrived, host, address.port)
+        port = FlowPort(self.loop, flows, arrived, host, address.port)
+        if not self._told:
+            self._told = True
+            self._log.info(
+                "the system holds {given} KiB of datagrams for a port ({asked} were"
+                " asked for: net.core.rmem_max)",
+                given=port.room >> 10,
+                asked=ROOM >> 10,
+            )
+        return port
 
     def dialDatagrams(
         self,
