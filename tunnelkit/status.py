@@ -59,6 +59,8 @@ class SessionStatus:
     @ivar idle: work connections that wait.
     @ivar busy: work connections that carry a stream.
     @ivar waiting: visitors that wait for a work connection.
+    @ivar strays: datagrams that came from the client for flows that were over, or
+        lived on another carrier by then; they were dropped.
     """
 
     session: str
@@ -71,6 +73,7 @@ class SessionStatus:
     idle: int
     busy: int
     waiting: int
+    strays: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class StatusTests(AskingCase):
                         "idle": 6,
                         "busy": 3,
                         "waiting": 2,
+                        "strays": 0,
                     }
                 ],
             },

@@ -78,6 +78,7 @@ class MetricsTests(AskingCase):
                 ("tunnelkit_sessions", "user=default"): 1,
                 ("tunnelkit_work_connections_idle", "user=default"): 6,
                 ("tunnelkit_work_connections_busy", "user=default"): 3,
+                ("tunnelkit_stray_datagrams", "user=default"): 0,
                 ("tunnelkit_visitors_waiting", "user=default"): 2,
                 ("tunnelkit_slowest_round_trip_seconds", "user=default"): 0.0213,
                 ("tunnelkit_tunnels", ""): 1,
@@ -219,7 +220,7 @@ class MetricsTests(AskingCase):
         )
         values = self.values()
         self.assertEqual(values["tunnelkit_healthy", ""], 1)
-        self.assertEqual(len(values), 26)
+        self.assertEqual(len(values), 27)
 
     def test_longNames(self) -> None:
         """

@@ -107,6 +107,11 @@ def _sessions(sessions: Iterable[SessionStatus]) -> Iterator[Metric]:
         lambda s: s.waiting,
     )
     yield users.gauge(
+        "stray_datagrams",
+        "Datagrams from clients whose flows were over, or elsewhere.",
+        lambda s: s.strays,
+    )
+    yield users.gauge(
         "slowest_round_trip_seconds",
         "The longest round trip to a client; 0 before the first answer to a ping.",
         lambda s: s.roundTrip or 0.0,

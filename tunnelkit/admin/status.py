@@ -48,4 +48,5 @@ def _session(session: SessionStatus) -> dict[str, object]:
         "idle": session.idle,
         "busy": session.busy,
         "waiting": session.waiting,
+        "strays": session.strays,
     }

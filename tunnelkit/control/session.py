@@ -253,6 +253,7 @@ class Session:
             idle=idle,
             busy=busy,
             waiting=waiting,
+            strays=0 if self.fleet is None else self.fleet.strays,
         )
 
     def _want(self, count: int) -> None:

@@ -98,7 +98,7 @@ class ServiceFlow(Flow):
     """
     A flow to a local service.  Until its name is known, what comes for it is held.
 
-    @cvar connected: whether it has its socket.
+    @ivar connected: whether it has its socket.
     """
 
     __slots__ = ("_address", "_early", "_failed", "_size", "connected")

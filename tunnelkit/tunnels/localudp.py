@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.tunnels.test_localudp -*-
+# -*- test-case-name: tests.tunnels.test_udp -*-
 """
 Local UDP: a UDP service on the client's side, with a socket of its own for each flow.
 """
