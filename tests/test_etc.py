@@ -62,10 +62,11 @@ class ConfigurationTests(SynchronousTestCase):
         settings = options.settings
         self.assertEqual(settings.server, HostPort("vps.example.org", 8910))
         self.assertEqual(settings.token, token)
-        web, ssh, app = settings.tunnels
+        web, ssh, app, dns = settings.tunnels
         self.assertEqual((web.name, web.port), ("web", 0))
         self.assertEqual(ssh.local, HostPort("10.0.0.5", 22))
         self.assertEqual((app.local, app.proxy), (SocketPath("/run/app.sock"), 2))
+        self.assertEqual((dns.kind, dns.local), ("udp", HostPort("127.0.0.1", 53)))
 
 
 class UnitTests(SynchronousTestCase):

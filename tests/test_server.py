@@ -253,6 +253,8 @@ class StartFailedTests(WholeCase):
         sentence = self.failed(bind="192.0.2.1")
         self.assertIn("cannot listen on --bind 192.0.2.1: ", sentence)
         self.assertIn("give an address", sentence)
+        sentence = self.failed(bindUDP="192.0.2.1")
+        self.assertIn("cannot listen on --bind-udp 192.0.2.1: ", sentence)
         self.network.foreign.clear()
         self.assertCanStart()
 

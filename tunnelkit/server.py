@@ -216,7 +216,8 @@ class Server(Service):
 
     def _openPorts(self) -> None:
         self._closings.append(self._doorway.close)
-        self._tryBind()
+        self._tryBind("--bind", self._settings.bind)
+        self._tryBind("--bind-udp", self._settings.bindUDP)
         self._doors.clear()
         for description in self._settings.ports:
             self._doors.append(self._listen("--port", description, self._doorway))
@@ -225,17 +226,15 @@ class Server(Service):
             admin = self._listen("--admin", self._settings.admin, site)
             self._adminAt = named(admin.getHost())
 
-    def _tryBind(self) -> None:
+    def _tryBind(self, option: str, bind: str) -> None:
         """
         Find out now, not at the first tunnel, whether public ports can be had.
         """
-        bind = self._settings.bind
+        at = HostPort(bind, 0)
         try:
-            trial = self._relay.listen(
-                HostPort(bind, 0), lambda visitor: visitor.abort()
-            )
+            trial = self._relay.listen(at, lambda visitor: visitor.abort())
         except CannotListenError as e:
-            raise StartFailed(whyDeaf("--bind", bind, e)) from e
+            raise StartFailed(whyDeaf(option, bind, e)) from e
         maybeDeferred(trial.stopListening)
 
     def _listen(

@@ -177,6 +177,7 @@ class SettingsTests(OptionsCase):
             ),
             (("--bind", "192.0.2.1"), {"bind": "192.0.2.1"}),
             (("--bind", "[2001:DB8::1]"), {"bind": "2001:db8::1"}),
+            (("--bind-udp", "192.0.2.2"), {"bindUDP": "192.0.2.2"}),
             (
                 ("--ports", "10000-20000,9000"),
                 {"allowed": PortSet(((9000, 9000), (10000, 20000)))},
@@ -307,6 +308,7 @@ class RefusalTests(OptionsCase):
             (("--admin", "no"), "--admin: 'no' is neither a port number"),
             (("--state", ""), "--state: the path is empty"),
             (("--bind", "localhost"), "--bind: 'localhost' is not an IP address"),
+            (("--bind-udp", "x"), "--bind-udp: 'x' is not an IP address"),
             (("--bind", "10.0.0.1:80"), "--bind: '10.0.0.1:80' is not an IP address"),
             (("--ports", "9000-"), "--ports: '9000-' is not a port or a range"),
             (("--ports", "0-10"), "--ports: '0-10' is not a port or a range"),
