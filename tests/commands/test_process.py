@@ -541,6 +541,8 @@ class LimitLogTests(SynchronousTestCase):
         self.addCleanup(setattr, warnings, "showwarning", beginner._oldshowwarning)
         for name in ("debug", "info", "warn", "error", "critical"):
             getattr(log, name)(name)
+        for text in ("Socket starting on 4001", "(UDP Port 4001 Closed)"):
+            log.critical("{log_text}", log_text=text)
         return lines
 
     def test_levels(self) -> None:

@@ -1,0 +1,96 @@
+# -*- test-case-name: tests.portal.test_service -*-
+"""
+The service of a portal: near, far or rendezvous, with what belongs to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.application.strports import service as listening
+from twisted.web.resource import IResource
+
+from tunnelkit.portal.calling import Rendezvous
+from tunnelkit.portal.control import ControlResource
+from tunnelkit.portal.far import FarPortal
+from tunnelkit.portal.meeting import Announcing, ByName
+from tunnelkit.portal.near import NearPortal
+from tunnelkit.portal.rates import Rates
+from tunnelkit.portal.registry import Registry
+from tunnelkit.portal.rendezvous import RendezvousResource
+from tunnelkit.portal.settings import PortalSettings, Surroundings
+from tunnelkit.portal.web import BoundedSite
+
+
+class PortalService(MultiService):
+    """
+    What C{twistd tunnelportal} runs.
+    """
+
+    async def drain(self, grace: float) -> None:
+        """
+        Nothing need be waited for: a datagram is gone as soon as it is there.
+        """
+
+
+def makePortal(
+    settings: PortalSettings, around: Surroundings, reactor: Any
+) -> PortalService:
+    """
+    Make the service that settings describe.
+
+    @param reactor: what listens for HTTP.
+    """
+    service = PortalService()
+
+    def serve(where: str, root: IResource) -> None:
+        site = BoundedSite(root, around.clock)
+        listening(where, site, reactor=reactor).setServiceParent(service)
+
+    if settings.rendezvousAt:
+        clock = around.clock
+        registry = Registry(clock)
+        serve(settings.rendezvousAt, RendezvousResource(registry, Rates(clock.seconds)))
+    rendezvous = _rendezvous(settings, around)
+    if settings.far:
+        _far(settings, around, rendezvous).setServiceParent(service)
+    elif settings.leads or settings.control:
+        near = _near(settings, around, rendezvous)
+        near.setServiceParent(service)
+        if settings.control:
+            token = settings.controlToken
+            serve(settings.control, ControlResource(near, rendezvous, token))
+    return service
+
+
+def _rendezvous(settings: PortalSettings, around: Surroundings) -> Rendezvous | None:
+    if not settings.rendezvous:
+        return None
+    return Rendezvous(settings.rendezvous, around.http, around.clock, settings.secret)
+
+
+def _far(
+    settings: PortalSettings, around: Surroundings, rendezvous: Rendezvous | None
+) -> IService:
+    far = FarPortal(settings, around)
+    if rendezvous is not None:
+        far.announcing = Announcing(
+            rendezvous,
+            settings.name,
+            lambda: far.candidates,
+            far.punch,
+            around.clock,
+        )
+    return far
+
+
+def _near(
+    settings: PortalSettings, around: Surroundings, rendezvous: Rendezvous | None
+) -> NearPortal:
+    near = NearPortal(settings, around)
+    if rendezvous is not None:
+        near.finder = lambda name: ByName(
+            rendezvous, name, lambda: near.candidates, around.clock
+        )
+    return near
