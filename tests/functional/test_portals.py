@@ -7,11 +7,14 @@ from __future__ import annotations
 from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 
+import treq
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.functional.case import HOST, FunctionalCase
-from tests.functional.programs import LIMIT, Program, until
+from tests.functional.programs import LIMIT, Program, reactor, until
+from tests.functional.sockets import freePort
 
 
 def udp(port: int = 0) -> socket:
@@ -72,6 +75,17 @@ class PortalsCase(FunctionalCase):
         portal = self.portal(service, f"--bind={HOST}:0", *options, secret=secret)
         found = await portal.says(rf"is at UDP {HOST}:(\d+)")
         return int(found[1])
+
+    async def rendezvous(self) -> str:
+        """
+        Start a rendezvous.
+
+        @return: its URL.
+        """
+        port = freePort()
+        where = f"--rendezvous-listen=tcp:{port}:interface={HOST}"
+        await self.twistd("tunnelportal", where).says("the rendezvous listens")
+        return f"http://{HOST}:{port}"
 
     async def near(
         self, to: str | int, *options: str | Path, secret: bool = True
@@ -163,3 +177,54 @@ class NativeTests(PortalsCase):
         await self.near(await self.far())
         for program in self._programs:
             self.assertEqual(await program.stop(), 0)
+
+
+class MeetingTests(PortalsCase):
+    """
+    Portals that meet at a rendezvous.
+    """
+
+    async def test_byName(self) -> None:
+        """
+        A near portal finds a far one by its name, from whichever side starts first,
+        and one that knows another secret does not.
+        """
+        url = await self.rendezvous()
+        listen = await self.near("home", f"--rendezvous={url}")
+        await self.far("--name=home", f"--rendezvous={url}")
+        near = self._programs[1]
+        await near.says("home is reached directly at")
+        self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+        self.secret.write_text("fedcba9876543210" * 4)
+        await self.near("home", f"--rendezvous={url}")
+        await self._programs[3].says("the rendezvous knows no portal home")
+
+    async def test_compatible(self) -> None:
+        """
+        The same in the compatible mode, where a program opens the way at run time.
+        """
+        url = await self.rendezvous()
+        await self.far("--name=home", f"--rendezvous={url}", secret=False)
+        port, listen = freePort(), (HOST, freeUDP())
+        control = f"http://{HOST}:{port}/"
+        near = self.portal(
+            f"--control={port}", f"--rendezvous={url}", f"--bind={HOST}:0", secret=False
+        )
+        await near.says("the control interface listens")
+        there = {"": ""}
+
+        async def listed() -> None:
+            response = await treq.get(control, persistent=False)
+            there.update(await response.json() or {})
+
+        await listed()
+        while "home" not in there:
+            await deferLater(reactor, 0.1)
+            await listed()
+        opened = await treq.post(
+            f"{control}home", data=f"{HOST}:{listen[1]}".encode(), persistent=False
+        )
+        self.assertEqual(opened.code, 200)
+        self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+        shown = await treq.get(f"{control}home", persistent=False)
+        self.assertEqual((await shown.json())["flows"], 1)

@@ -49,6 +49,7 @@ except ImportError:  # Windows
 _log: Final = Logger()
 
 _SOCKETS: Final = re.compile(r"Socket starting on \d+|\(UDP Port \d+ Closed\)")
+_HTTP: Final = "twisted.web.client._HTTP11ClientFactory"
 
 Calling: TypeAlias = Callable[[int, FrameType | None], None]
 """What a signal can call."""
@@ -317,11 +318,13 @@ def withoutFailures(hook: Hook) -> Hook:
 @provider(ILogFilterPredicate)
 def _withoutSockets(event: LogEvent) -> Any:
     """
-    Keep from the log what Twisted says of each UDP socket, at its begin and its end:
-    a flow is one, and there are thousands.
+    Keep from the log what Twisted says of each UDP socket and each connection of an
+    HTTP client, at its begin and its end: a flow is one, and there are thousands.
     """
     told = _SOCKETS.fullmatch(str(event.get("log_text", "")))
-    return PredicateResult.no if told else PredicateResult.maybe
+    if told or event.get("log_namespace") == _HTTP:
+        return PredicateResult.no
+    return PredicateResult.maybe
 
 
 def limitLog(level: str, beginner: LogBeginner = globalLogBeginner) -> None:

@@ -140,8 +140,8 @@ class ControlResource(Resource):
 
     async def _opened(self, request: IRequest, name: str, at: HostPort) -> None:
         try:
-            await self._needed().find(name)
-            self._portal.enter(at, name)
+            found = await self._needed().find(name)
+            self._portal.enter(at, name, found)
             answer(request, OK)
         except Unknown:
             words(request, NOT_FOUND, _UNKNOWN)

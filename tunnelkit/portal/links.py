@@ -136,7 +136,13 @@ class Link:
         @param direct: its own addresses.
         @param relays: addresses of tunnels to it.
         """
-        self._direct, self._relays = tuple(direct), tuple(relays)
+        before, self._direct = self._direct, tuple(direct)
+        self._relays = tuple(relays)
+        if self._direct != before and self._tries is not None:
+            # The time for a direct way begins when it is known where that might lead.
+            self._tries.cancel()
+            self._tries = None
+            self._seek()
 
     def start(self) -> None:
         """

@@ -22,7 +22,7 @@ from tunnelkit.portal.sockets import Address
 
 REGISTERED: Final = 10
 """A far portal registers every so many seconds."""
-LOOKED: Final = 5.0
+LOOKED: Final = 3.0
 """A near portal looks for a far one every so many seconds."""
 LONGEST: Final = 30.0
 """Between two calls where they fail, in seconds at most."""
@@ -143,9 +143,10 @@ class Announcing:
         self._calls.stop()
 
     async def _round(self) -> None:
-        if self._rounds % REGISTERED == 0:
-            await self._register()
+        due = self._rounds % REGISTERED == 0
         self._rounds += 1
+        if due:
+            await self._register()
         waiting = await self._rendezvous.waiting(self._name)
         if waiting:
             self._punch(address for each in waiting for address in each.direct)
@@ -155,7 +156,11 @@ class Announcing:
         own = self._own()
         if own:
             self._registered = own
-            await self._rendezvous.register(self._name, own)
+            try:
+                await self._rendezvous.register(self._name, own)
+            except CallFailed:
+                self._rounds = 0
+                raise
         elif not self._warned:
             self._warned = True
             self._log.warn(

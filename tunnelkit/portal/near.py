@@ -126,10 +126,13 @@ class NearPortal(Portal):
             for entrance in list(route.entrances):
                 self.shut(entrance)
 
-    def enter(self, at: HostPort, target: Target) -> Entrance:
+    def enter(
+        self, at: HostPort, target: Target, known: Candidates | None = None
+    ) -> Entrance:
         """
         Listen for local senders, and lead them to a far portal.
 
+        @param known: where that is, as far as it is known already.
         @raise CannotListenError: the local address is taken, or not ours.
         @raise ValueError: there is no rendezvous to ask for a name, or there are too
             many far portals; the text is for the user.
@@ -142,6 +145,8 @@ class NearPortal(Portal):
             self._routes[target] = route
             route.way.start()
             self._look(route)
+        if known is not None:
+            self._found(route, known)
         self._log.info("UDP {at} leads to {target}", at=entrance.at, target=target)
         return entrance
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IService, MultiService, Service
 from twisted.application.strports import service as listening
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 from twisted.web.resource import IResource
 
+from tunnelkit.failures import StartFailed
 from tunnelkit.portal.calling import Rendezvous
 from tunnelkit.portal.control import ControlResource
 from tunnelkit.portal.far import FarPortal
@@ -34,6 +37,46 @@ class PortalService(MultiService):
         """
 
 
+class HTTP(MultiService):
+    """
+    Something that is served over HTTP.
+    """
+
+    _log = Logger()
+
+    def __init__(self, what: str, where: str, inner: Service) -> None:
+        """
+        @param what: what it is, for the log.
+        @param where: its strports description.
+        @param inner: what listens.
+        """
+        super().__init__()
+        self._what = what
+        self._where = where
+        inner.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        """
+        Nothing yet: what cannot start says so when it is to.
+        """
+
+    def startService(self) -> None:
+        """
+        Listen.
+
+        @raise StartFailed: that cannot be.
+        """
+        try:
+            super().startService()
+        except CannotListenError as e:
+            raise StartFailed(
+                f"the {self._what} cannot listen on {self._where}: {e.socketError}"
+            ) from e
+        self._log.info(
+            "the {what} listens on {where}", what=self._what, where=self._where
+        )
+
+
 def makePortal(
     settings: PortalSettings, around: Surroundings, reactor: Any
 ) -> PortalService:
@@ -44,14 +87,16 @@ def makePortal(
     """
     service = PortalService()
 
-    def serve(where: str, root: IResource) -> None:
+    def serve(what: str, where: str, root: IResource) -> None:
         site = BoundedSite(root, around.clock)
-        listening(where, site, reactor=reactor).setServiceParent(service)
+        inner = listening(where, site, reactor=reactor)
+        HTTP(what, where, inner).setServiceParent(service)
 
     if settings.rendezvousAt:
         clock = around.clock
         registry = Registry(clock)
-        serve(settings.rendezvousAt, RendezvousResource(registry, Rates(clock.seconds)))
+        root = RendezvousResource(registry, Rates(clock.seconds))
+        serve("rendezvous", settings.rendezvousAt, root)
     rendezvous = _rendezvous(settings, around)
     if settings.far:
         _far(settings, around, rendezvous).setServiceParent(service)
@@ -59,8 +104,8 @@ def makePortal(
         near = _near(settings, around, rendezvous)
         near.setServiceParent(service)
         if settings.control:
-            token = settings.controlToken
-            serve(settings.control, ControlResource(near, rendezvous, token))
+            control = ControlResource(near, rendezvous, settings.controlToken)
+            serve("control interface", settings.control, control)
     return service
 
 
