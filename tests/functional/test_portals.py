@@ -161,6 +161,18 @@ class NativeTests(PortalsCase):
         lines = [p.lines[b:] for p, b in zip(programs, begun, strict=True)]
         self.assertLessEqual(sum(map(len, lines)), 1, lines)
 
+    async def test_ipv6(self) -> None:
+        """
+        A path over IPv6 is as good, to a portal whose socket is for both versions.
+        """
+        service = f"--serve={HOST}:{self.behind.getsockname()[1]}"
+        far = self.portal(service, "--bind=0")
+        found = await far.says(r"is at UDP \[::\]:(\d+)")
+        listen = (HOST, freeUDP())
+        near = self.portal(f"--listen={listen[1]}", f"--connect=[::1]:{found[1]}")
+        await near.says(r"is reached directly at \[::1\]")
+        self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+
     async def test_portInUse(self) -> None:
         """
         A port that is taken ends the program with one sentence and status 1.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.commands.test_surroundings -*-
+# -*- test-case-name: tests.functional.test_portals -*-
 """
 What a portal works with in a real process: sockets, names, time and chance.
 """

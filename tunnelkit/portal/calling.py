@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_calling -*-
+# -*- test-case-name: tests.portal.test_meeting -*-
 """
 Calling the rendezvous: HTTP of which every wait ends, and of whose answers nothing is
 believed that need not be.

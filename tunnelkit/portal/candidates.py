@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_candidates -*-
+# -*- test-case-name: tests.portal.test_exits -*-
 """
 Candidates: the addresses at which a portal may be, as a rendezvous keeps them.
 

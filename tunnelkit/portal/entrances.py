@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_entrances -*-
+# -*- test-case-name: tests.portal.test_portals -*-
 """
 Entrances: where local senders come in at the near portal, and the passage that they
 share to one far portal.

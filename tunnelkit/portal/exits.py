@@ -15,6 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.portal.flows import MOST, Flows
+from tunnelkit.portal.places import Place
 from tunnelkit.portal.sockets import Address, ListenUDP, Socket
 
 OF_ONE: Final = 4096
@@ -45,13 +46,13 @@ class Exits:
         self,
         clock: IReactorTime,
         listen: ListenUDP,
-        service: Callable[[], Address | None],
+        service: Place,
         counts: Counter[str],
         most: int = MOST,
         ofOne: int = OF_ONE,
     ) -> None:
         """
-        @param service: gives where the service is, None while that is not known.
+        @param service: where the service is.
         """
         self._listen = listen
         self._service = service
@@ -98,7 +99,7 @@ class Exits:
         if self._each[peer] >= self._ofOne:
             self._counts["flows beyond the bound"] += 1
             return None
-        service = self._service()
+        service = self._service.first()
         if service is None:
             self._counts["service not found"] += 1
             return None
@@ -110,6 +111,7 @@ class Exits:
                 reply(flow, datagram)
 
         made = _Exit(Socket(answer))
+        made.socket.refused = lambda: self._refused(key, service)
         if not self._opened(made.socket, service):
             return None
         self._flows.add(key, made)
@@ -128,6 +130,14 @@ class Exits:
             self._counts["no way to the service"] += 1
             return False
         return True
+
+    def _refused(self, key: _Key, service: Address) -> None:
+        self._counts["refused by the service"] += 1
+        # As with localhost, of which services may serve one of two addresses.
+        if len(self._service.addresses) > 1:
+            if self._service.addresses[0] == service:
+                self._service.turn()
+            self._flows.end(key)
 
     def _ended(self, key: _Key, exit: _Exit, used: float) -> None:
         self._each[key[0]] -= 1

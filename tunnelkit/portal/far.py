@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_far -*-
+# -*- test-case-name: tests.portal.test_portals -*-
 """
 The far portal: takes flows out of the one UDP path, to the service.
 """
@@ -82,7 +82,7 @@ class FarPortal(Portal):
         super().__init__(settings, around)
         assert settings.serve is not None
         self.service = self.place(settings.serve)
-        self.exits = Exits(around.clock, around.listen, self.service.first, self.counts)
+        self.exits = Exits(around.clock, around.listen, self.service, self.counts)
         self.announcing: Announcing | None = None
         self.own.changed = self.moved
         self._punched: dict[Address, int] = {}

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_near -*-
+# -*- test-case-name: tests.portal.test_portals -*-
 """
 The near portal: takes what local senders send to far portals, all over one UDP socket.
 """

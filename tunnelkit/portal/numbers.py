@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_numbers -*-
+# -*- test-case-name: tests.portal.test_flows -*-
 """
 Numbers of flows, as the near side chooses them: tags in the compatible mode, in the
 native one what comes next.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_pace -*-
+# -*- test-case-name: tests.portal.test_links -*-
 """
 Pace: how long a path may be silent.
 

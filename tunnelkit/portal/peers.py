@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_peers -*-
+# -*- test-case-name: tests.portal.test_links -*-
 """
 Peers: the near portals that a far one knows, each by what its program is called and not
 by its address, which may change.

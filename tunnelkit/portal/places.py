@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_places -*-
+# -*- test-case-name: tests.portal.test_exits -*-
 """
 Places: hosts by name, of which the addresses are looked up again from time to time, and
 never while somebody waits.
@@ -56,6 +56,12 @@ class Place:
         """
         self.refresh()
         return self.addresses[0] if self.addresses else None
+
+    def turn(self) -> None:
+        """
+        Nobody is at the first address: give the others their turn.
+        """
+        self.addresses = self.addresses[1:] + self.addresses[:1]
 
     def refresh(self) -> None:
         """

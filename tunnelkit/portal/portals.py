@@ -24,6 +24,8 @@ from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import WireError
 
 STRANGERS: Final = "of strangers"
+REPORTED: Final = 600.0
+"""Seconds between two lines of the log about what was dropped, if anything was."""
 
 
 class Portal(Service):
@@ -49,6 +51,8 @@ class Portal(Service):
         self._seconds = LoopingCall(self._second)
         self._seconds.clock = around.clock
         self._warned = False
+        self._reported: Counter[str] = Counter()
+        self._reporting = 0.0
 
     def place(self, target: HostPort) -> Place:
         """
@@ -101,6 +105,7 @@ class Portal(Service):
             self._seconds.stop()
         self.own.stop()
         self.socket.close()
+        self._report()
 
     def taken(self, packet: bytes, source: Address) -> None:
         """
@@ -120,6 +125,20 @@ class Portal(Service):
             self.second()
         except Exception:
             self._log.failure("a bug in a portal's second")
+        now = self.around.clock.seconds()
+        if now - self._reporting >= REPORTED:
+            self._reporting = now
+            self._report()
+
+    def _report(self) -> None:
+        """
+        Say what was dropped since this was last said.
+        """
+        new = self.counts - self._reported
+        self._reported = self.counts.copy()
+        if new:
+            parts = (f"{count} {what}" for what, count in sorted(new.items()))
+            self._log.info("counted of late: {counts}", counts=", ".join(parts))
 
     def _received(self, packet: bytes, source: Address) -> None:
         if self.own.takes(packet, source):

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_rates -*-
+# -*- test-case-name: tests.portal.test_rendezvous -*-
 """
 Rates: how often one address may ask.
 """

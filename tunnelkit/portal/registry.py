@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_registry -*-
+# -*- test-case-name: tests.portal.test_rendezvous -*-
 """
 The registry of a rendezvous: where named portals are, and who waits to be let in by
 them.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_rings -*-
+# -*- test-case-name: tests.portal.test_links -*-
 """
 Rings of keys: which packets are for whom, and the keys of one peer, old and new.
 """

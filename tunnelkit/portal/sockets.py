@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_sockets -*-
+# -*- test-case-name: tests.portal.test_exits -*-
 """
 UDP sockets: a portal's own, those on which it listens for local senders, and those from
 which it asks the far service.
@@ -52,7 +52,7 @@ class Socket(DatagramProtocol):
     A UDP socket that raises nothing: what cannot be sent is dropped, as the network
     would.
 
-    @ivar refused: how often the other side of a connected one said that nobody listens.
+    @ivar refused: told when the other side of a connected one says that nobody listens.
     """
 
     noisy = False
@@ -65,7 +65,7 @@ class Socket(DatagramProtocol):
         """
         self._received = received
         self._mapped = False
-        self.refused = 0
+        self.refused: Callable[[], object] = lambda: None
 
     def open(self, listen: ListenUDP, host: str = "", port: int = 0) -> None:
         """
@@ -141,7 +141,7 @@ class Socket(DatagramProtocol):
         """
         Nobody listens there.
         """
-        self.refused += 1
+        self.refused()
 
     def close(self) -> None:
         """
