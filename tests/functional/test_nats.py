@@ -167,11 +167,14 @@ class NatsCase(FunctionalCase):
         self.secret.chmod(0o600)
         assert TOP.exists()
 
-    async def meet(self, near: str, far: str) -> tuple[str, str]:
+    async def meet(
+        self, near: str, far: str, compatible: bool = False
+    ) -> tuple[str, str]:
         """
         Have two portals meet, with a relay for them in the public place, and a sender
         send until it was answered.
 
+        @param compatible: whether they speak as udptun does, which has no relay.
         @return: how the near portal says that the far one was reached: C{directly} or
             C{through a tunnel}, and where.
         """
@@ -186,7 +189,7 @@ class NatsCase(FunctionalCase):
         self.lab("far", "inner", f"{WAN}.10", "20417", "7000")
         self.portal("pub", "--rendezvous-listen", f"tcp:8900:interface={WAN}.10")
         both = (
-            f"--secret-file={self.secret}",
+            "--compatible" if compatible else f"--secret-file={self.secret}",
             f"--rendezvous=http://{WAN}.10:8900/",
             f"--stun={WAN}.10",
             f"--stun={WAN}.11",
@@ -194,7 +197,7 @@ class NatsCase(FunctionalCase):
         far_ = self.portal(
             "far",
             *("--serve=127.0.0.1:9999", "--name=home", "--bind=7000", *both),
-            f"--relay={WAN}.10:20417",
+            *([] if compatible else [f"--relay={WAN}.10:20417"]),
         )
         await far_.says("the world sees this portal")
         near_ = self.portal(
@@ -281,3 +284,10 @@ class NatsTests(NatsCase):
         Symmetric NATs reach each other through the relay.
         """
         await self.assertReached("symmetric", "symmetric", "through a tunnel")
+
+    async def test_compatible(self) -> None:
+        """
+        In the compatible mode port-restricted NATs reach each other, too.
+        """
+        reached, at = await self.meet("restricted", "restricted", compatible=True)
+        self.assertEqual((reached, at), ("directly", f"{WAN}.2:7000"))

@@ -34,7 +34,7 @@ Filter = Callable[[Address, Address, bytes], bool]
 @implementer(IListeningPort)
 class FakePort:
     """
-    A bound UDP socket.
+    A bound UDP socket, and its transport.
     """
 
     def __init__(
@@ -44,6 +44,13 @@ class FakePort:
         self.protocol = protocol
         self.at = at
         self.peer: Address | None = None
+        self.socket = self
+        self.fails: OSError | None = None
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        """
+        Take an option.
+        """
 
     def startListening(self) -> None:
         """
@@ -64,13 +71,27 @@ class FakePort:
             raise OSError(101, "Network is unreachable")
         self.peer = host, port
 
-    def write(self, datagram: bytes, addr: Address | None = None) -> None:
+    def send(self, datagram: bytes) -> None:
+        """
+        Send to where it is connected.
+        """
+        assert self.peer is not None
+        self.write(datagram, self.peer)
+
+    def sendto(self, datagram: bytes, addr: Address) -> None:
         """
         Send.
         """
-        to = addr or self.peer
-        assert to is not None
-        self.machine.send(self.at[1], (to[0].removeprefix("::ffff:"), to[1]), datagram)
+        self.write(datagram, addr)
+
+    def write(self, datagram: bytes, addr: Address) -> None:
+        """
+        Send.
+        """
+        if self.fails is not None:
+            raise self.fails
+        host, port = addr
+        self.machine.send(self.at[1], (host.removeprefix("::ffff:"), port), datagram)
 
     def stopListening(self) -> Deferred[None]:
         """

@@ -12,8 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import CannotListenError, MessageLengthError
-from twisted.internet.testing import FakeDatagramTransport
+from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.logs import Log
@@ -213,65 +212,58 @@ class PlaceTests(NetCase):
         self.clock.advance(PATIENCE)
         self.assertIsNone(place.first())
         self.assertEqual(len(self.asked), 2)
+        self.log.clear()
         place.stop()
+        self.assertEqual(self.log.lines("warn"), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class Transport(FakeDatagramTransport):
-    """
-    A transport that can be closed.
-    """
-
-    def stopListening(self) -> None:
-        """
-        Close it.
-        """
-
-
-class SocketTests(SynchronousTestCase):
+class SocketTests(NetCase):
     """
     No datagram ends a socket.
     """
 
     def setUp(self) -> None:
         """
-        Make one.
+        Make one, on a machine of its own.
         """
+        super().setUp()
+        self.machine = Machine(self.net, "192.0.2.1")
         self.got: list[tuple[bytes, Address]] = []
         self.socket = Socket(lambda *got: self.got.append(got))
-        self.transport: Any = Transport()
-        vars(self.socket)["transport"] = self.transport
 
     def test_mapped(self) -> None:
         """
         On a socket of both versions IPv4 addresses are shown and taken as such.
         """
-        self.socket.open(lambda *args, **options: self.transport, "::", 7000)
+        self.socket.open(self.machine.listen, "::", 7000)
         self.socket.datagramReceived(b"x", ("::ffff:192.0.2.1", 5))
         self.assertEqual(self.got, [(b"x", ("192.0.2.1", 5))])
-        self.socket.write(b"y", ("192.0.2.1", 5))
-        self.socket.write(b"z", ("2001:db8::1", 5))
-        targets = [address for _, address in self.transport.written]
+        targets: list[Address] = []
+        port = self.machine.ports[7000]
+        self.patch(port, "sendto", lambda datagram, to: targets.append(to))
+        for host in ("192.0.2.1", "2001:db8::1"):
+            self.socket.write(b"y", (host, 5))
         self.assertEqual(targets, [("::ffff:192.0.2.1", 5), ("2001:db8::1", 5)])
 
     def test_unsent(self) -> None:
         """
         What cannot be sent is dropped, as the network would.
         """
+        self.socket.open(self.machine.listen, "", 7000)
+        port = self.machine.ports[7000]
         for error in (
             BlockingIOError(11, "full"),
+            OSError(90, "Message too long"),
             OSError(101, "Network is unreachable"),
-            MessageLengthError("message too long"),
-            ValueError("wrong family"),
         ):
-
-            def write(*args: Any, error: Exception = error) -> None:
-                raise error
-
-            self.transport.write = write
+            port.fails = error
             self.assertFalse(self.socket.write(b"x", ("192.0.2.1", 5)))
-        self.socket.close()
+        refused: list[None] = []
+        self.socket.refused = lambda: refused.append(None)
+        port.fails = ConnectionRefusedError(111, "Connection refused")
         self.assertFalse(self.socket.write(b"x", ("192.0.2.1", 5)))
+        self.assertEqual(len(refused), 1)
 
     def test_bug(self) -> None:
         """

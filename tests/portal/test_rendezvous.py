@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.portal.http import asked, connection, shown
 from tests.portal.recorded import exchanges
 from tunnelkit.portal.rates import BURST, Rates
-from tunnelkit.portal.registry import LASTING, NAMES, WAITING, Foreign, Registry
+from tunnelkit.portal.registry import LASTING, NAMES, WAITING, Foreign, Full, Registry
 from tunnelkit.portal.rendezvous import RendezvousResource
 from tunnelkit.portal.web import PATIENCE, BoundedSite
 
@@ -211,6 +211,27 @@ class BadInputTests(RendezvousCase):
         self.clock.advance(1)
         self.assertEqual(self.ask("GET", "/")[0], 200)
 
+    def test_networks(self) -> None:
+        """
+        A network of IPv6 is one who asks, whichever of its addresses it uses.
+        """
+        rates = Rates(self.clock.seconds)
+        for number in range(int(BURST)):
+            self.assertTrue(rates.allows(f"2001:db8::{number:x}"))
+        self.assertFalse(rates.allows("2001:db8::ffff:1"))
+        self.assertTrue(rates.allows("2001:db8:0:1::1"))
+        self.assertTrue(rates.allows("nonsense::1::2"))
+
+    def test_full(self) -> None:
+        """
+        Who comes too late for a name gets 503 and a reason.
+        """
+        self.registry._most = 1
+        self.ask("POST", "/", f"a,{HERE}")
+        code, said = self.ask("POST", "/", f"b,{HERE}")
+        self.assertEqual(code, 503)
+        self.assertIn("this rendezvous has all the names that it takes", said)
+
 
 class RegistryTests(SynchronousTestCase):
     """
@@ -227,12 +248,16 @@ class RegistryTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        With too many names the one leaves that was registered the longest ago.
+        With all names taken nobody drives another's out, and who has one keeps it.
         """
         self.assertEqual(NAMES, 10_000)
-        for name in "abcd":
+        for name in "abca":
             self.registry.register(name, HERE, None)
-        self.assertEqual(list(self.registry.listed(None)), ["b", "c", "d"])
+        error = self.assertRaises(Full, self.registry.register, "d", HERE, None)
+        self.assertIn("try later", str(error))
+        self.assertEqual(set(self.registry.listed(None)), {"a", "b", "c"})
+        self.clock.advance(LASTING)
+        self.registry.register("d", HERE, None)
 
     def test_waiting(self) -> None:
         """

@@ -79,7 +79,7 @@ class Exits:
         """
         found = self._flows.use((peer, flow)) or self._begin(peer, flow, reply)
         if found is not None and not found.socket.write(datagram):
-            self._counts["not taken by the kernel"] += 1
+            self._counts["not sent"] += 1
 
     def forget(self, peer: Hashable) -> None:
         """

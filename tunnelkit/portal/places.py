@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Final, TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -95,7 +95,7 @@ class Place:
 
     def _failed(self, failure: Failure) -> None:
         self._under = None
-        if not self._complained:
+        if not self._complained and not failure.check(CancelledError):
             self._complained = True
             self._log.warn(
                 "{host} is not found: {error}; it is looked up again and again",

@@ -1,12 +1,14 @@
 # -*- test-case-name: tests.portal.test_rendezvous -*-
 """
-Rates: how often one address may ask.
+Rates: how often one address may ask.  In IPv6 everybody has a whole network of
+addresses, which counts as one.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Network
 from typing import Final
 
 EACH: Final = 20.0
@@ -34,6 +36,7 @@ class Rates:
         Count a request, and tell whether it may be.
         """
         now = self._now()
+        host = _network(host)
         left, since = self._left.pop(host, (BURST, now))
         left = min(BURST, left + (now - since) * EACH)
         allowed = left >= 1
@@ -41,3 +44,12 @@ class Rates:
         while len(self._left) > REMEMBERED:
             self._left.popitem(last=False)
         return allowed
+
+
+def _network(host: str) -> str:
+    if ":" not in host:
+        return host
+    try:
+        return str(IPv6Network((host.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return host

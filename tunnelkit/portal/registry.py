@@ -21,7 +21,8 @@ from tunnelkit.portal.candidates import Candidates
 from tunnelkit.portal.flows import Flows
 
 NAMES: Final = 10_000
-"""Names that are registered."""
+"""Names that are registered.  With that many, no other one is, so that nobody can drive
+somebody else's out by registering many."""
 LASTING: Final = 90.0
 """For so many seconds a name is kept that is not registered again."""
 WAITING: Final = 64
@@ -31,6 +32,12 @@ LONGEST_NAME: Final = 64
 
 Owner = bytes | None
 """The key that somebody shows, None for none."""
+
+
+class Full(Exception):
+    """
+    There are too many names.  The text is for who asked.
+    """
 
 
 class Foreign(Exception):
@@ -65,9 +72,9 @@ class Registry:
 
     def __init__(self, clock: IReactorTime, names: int = NAMES) -> None:
         """
-        @param names: how many there may be; with more the one leaves that was
-            registered the longest ago.
+        @param names: how many there may be.
         """
+        self._most = names
         self._names: Flows[str, _Name] = Flows(clock, _forget, names, LASTING)
         self._lines: Flows[str, _Line] = Flows(clock, _forget, names, LASTING)
 
@@ -86,11 +93,14 @@ class Registry:
         Enter a name.
 
         @raise Foreign: it is another's.
+        @raise Full: there are too many.
         @raise ValueError: these are no name and address.
         """
         checkName(name)
         address = str(Candidates.parse(address))
         entry = self._mayChange(name, owner)
+        if entry is None and len(self._names) >= self._most:
+            raise Full("this rendezvous has all the names that it takes: try later")
         if owner is not None and (entry is None or entry.owner is None):
             self._lines.end(name)  # Who waits there was let in by nobody.
         self._names.end(name)

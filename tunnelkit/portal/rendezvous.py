@@ -25,12 +25,13 @@ from twisted.web.http import (
     FORBIDDEN,
     NOT_FOUND,
     OK,
+    SERVICE_UNAVAILABLE,
 )
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from tunnelkit.portal.rates import Rates
-from tunnelkit.portal.registry import Foreign, Registry
+from tunnelkit.portal.registry import Foreign, Full, Registry
 from tunnelkit.portal.web import JSON, TEXT, answer, bearer, body, words
 from tunnelkit.wire.address import unmapped
 
@@ -84,6 +85,8 @@ class RendezvousResource(Resource):
         except Foreign as e:
             foreign = CONFLICT if not parts[0] else FORBIDDEN
             return words(request, foreign, str(e))
+        except Full as e:
+            return words(request, SERVICE_UNAVAILABLE, str(e))
         except ValueError as e:
             return words(request, BAD_REQUEST, f"bad request: {e}")
 
