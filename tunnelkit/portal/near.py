@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.error import CannotListenError
 
@@ -27,32 +27,59 @@ from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.sealed import ANSWER, DATA, makeNoise
 from tunnelkit.wire.tags import untagged
 
-ROUTES = 256
+ROUTES: Final = 256
 """Far portals that a near one leads to."""
 
 
 class Way(Protocol):
     """
-    What is different in the two modes: L{Link} and L{TaggedWay}, which have the
-    explanations.
+    What is different in the two modes: L{Link} and L{TaggedWay} are ways.
+
+    @ivar path: the far portal's address, None while it is not reached.
+    @ivar heard: when it was heard last, None for never.
+    @ivar changed: told when it was reached, or lost.
     """
 
     path: Address | None
     heard: float | None
-    seen: str
     changed: Callable[[], object]
 
     @property
-    def seeking(self) -> bool: ...
+    def seeking(self) -> bool:
+        """
+        Whether it should be found out where the far portal is.
+        """
+
     @property
-    def relayed(self) -> bool: ...
-    def lead(
-        self, direct: Iterable[Address], relays: Iterable[Address] = ...
-    ) -> None: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def send(self, flow: int, datagram: bytes) -> bool: ...
-    def punched(self, source: Address) -> None: ...
+    def relayed(self) -> bool:
+        """
+        Whether the way leads through a tunnel.
+        """
+
+    def lead(self, direct: Iterable[Address], relays: Iterable[Address] = ...) -> None:
+        """
+        Say where the far portal may be.
+        """
+
+    def start(self) -> None:
+        """
+        Reach it, and keep it in reach.
+        """
+
+    def stop(self) -> None:
+        """
+        Let it go.
+        """
+
+    def send(self, flow: int, datagram: bytes) -> bool:
+        """
+        Send a datagram of a flow, and tell whether that could be.
+        """
+
+    def punched(self, source: Address) -> None:
+        """
+        A packet came that proves nothing.
+        """
 
 
 class Finding(Protocol):

@@ -111,13 +111,6 @@ class Ring:
         self._offered: OrderedDict[int, Keys] = OrderedDict()
 
     @property
-    def ready(self) -> bool:
-        """
-        Whether there are keys that seal.
-        """
-        return self._current is not None
-
-    @property
     def age(self) -> float:
         """
         For how long these have been in use, in seconds.

@@ -7,13 +7,14 @@ anybody is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.portal.sockets import Address
 from tunnelkit.wire.tags import tagged
 
-SILENT = 5.0
+SILENT: Final = 5.0
 """When a new sender comes and the far portal was silent for so many seconds, it is
 sought again, as its NAT may have forgotten this side."""
 
@@ -28,7 +29,6 @@ class TaggedWay:
     """
 
     relayed = False
-    seen = ""
 
     def __init__(
         self, clock: IReactorTime, send: Callable[[bytes, Address], bool]

@@ -167,7 +167,6 @@ class Sealer:
     Keys in use: datagrams to packets and back.
 
     @ivar sent: how many packets were sealed.
-    @ivar used: whether a packet of the other end's has come, which so has the keys.
     """
 
     def __init__(self, keys: Keys, theirs: int) -> None:
@@ -179,7 +178,6 @@ class Sealer:
         self._theirs = theirs
         self._window = ReplayWindow()
         self.sent = 0
-        self.used = False
 
     def seal(self, flow: int, datagram: bytes) -> bytes:
         """
@@ -209,5 +207,4 @@ class Sealer:
         except InvalidTag as e:
             raise WireError("a data packet is not authentic") from e
         newest = self._window.take(counter)
-        self.used = True
         return _FLOW.unpack_from(text)[0], text[_FLOW.size :], newest

@@ -60,13 +60,6 @@ def request(transaction: bytes) -> bytes:
     return _HEADER.pack(_REQUEST, 0, _COOKIE, transaction)
 
 
-def looksLike(packet: bytes) -> bool:
-    """
-    Tell whether a packet is one of STUN's, at a glance.
-    """
-    return len(packet) >= _HEADER.size and packet[4:8] == b"\x21\x12\xa4\x42"
-
-
 def parseAnswer(packet: bytes) -> Mapped:
     """
     Read an answer.
