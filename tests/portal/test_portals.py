@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from tests.portal.net import Machine, NetCase, Talker, at
 from tunnelkit.failures import StartFailed
 from tunnelkit.portal.far import FarPortal
@@ -14,6 +17,7 @@ from tunnelkit.portal.portals import STRANGERS
 
 PORTAL = at("192.0.2.2", 7000)
 LISTEN = ("192.0.2.1", 4000)
+NEAR = ("192.0.2.1", 6000)
 
 
 class PortalsCase(NetCase):
@@ -141,6 +145,26 @@ class NativeTests(PortalsCase):
         self.assertEqual((far.peers, len(far.exits)), (1, 1))
         self.assertGreater(far.counts[STRANGERS], 100)
         self.assertGreater(near.counts[STRANGERS], 100)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=90)), max_size=12))
+    def test_anything(self, packets: list[tuple[bool, bytes]]) -> None:
+        """
+        Whatever comes, in whatever order, a flow goes on and nothing is logged as a
+        bug.
+        """
+        if not self.net.seen:
+            self.far()
+            self.near()
+            self.sender, self.stranger = Talker(self.here), Talker(self.here)
+            self.net.run(1)
+        for toFar, packet in packets:
+            self.stranger.say(packet, ("192.0.2.2", 7000) if toFar else NEAR)
+        before = len(self.sender.got)
+        self.sender.say(b"hello", LISTEN)
+        self.net.run(0.1)
+        self.assertEqual(self.sender.heard[before:], [b"HELLO"])
+        self.assertEqual(self.stranger.got, [])
 
     def test_replays(self) -> None:
         """
