@@ -104,8 +104,8 @@ class FarPortal(Portal):
         self.service.refresh()
         super().startService()
         self._log.info(
-            "the far portal {name} is at UDP {at} and leads to {service}",
-            name=self.settings.name,
+            "the far portal{name} is at UDP {at} and leads to {service}",
+            name=f" {self.settings.name}" if self.settings.name else "",
             at=self.socket.at,
             service=self.settings.serve,
         )

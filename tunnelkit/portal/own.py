@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_meeting -*-
+# -*- test-case-name: tests.portal.test_own -*-
 """
 A portal's own address, as the world sees it: asked of STUN servers by the very socket
 that it is about.
