@@ -21,6 +21,7 @@ from tunnelkit.wire.sealed import INSTANCE, Opened, makeNoise, opening
 
 NOISE = makeNoise(SECRET, "")
 FAR: Address = ("192.0.2.2", 7000)
+RELAY: Address = ("203.0.113.9", 20417)
 LISTEN: Address = ("192.0.2.1", 4000)
 
 
@@ -192,6 +193,27 @@ class SeekingTests(LinkCase):
         self.assertIn(len(self.sent), range(9, 12))
         self.assertEqual(len(self.indexes._takers), ASKED)
 
+    def test_manyAddresses(self) -> None:
+        """
+        A far portal with as many addresses as it may have, which is half a second away,
+        is reached at each of them.
+        """
+        addresses = [("10.0.0.9", port) for port in range(1, 9)]
+        for reached in (0, 7):
+            self.link.stop()
+            self.sent.clear()
+            self.link.lead(addresses, [RELAY, RELAY])
+            self.link.start()
+            self.net.run(3)
+            answers: list[bytes] = []
+            peers = self.peers([], answers)
+            openings = [p for p, address in self.sent if address == addresses[reached]]
+            peers.opening(openings[-2], ("192.0.2.1", 6000))
+            self.net.run(0.5)
+            self.indexes.take(answers[0], addresses[reached])
+            self.assertEqual(self.link.path, addresses[reached])
+            peers.clear()
+
     def test_guesses(self) -> None:
         """
         Empty packets from the far portal's host, as its NAT may send them, are looked
@@ -209,8 +231,8 @@ class SeekingTests(LinkCase):
         """
         What is sent meanwhile waits for two seconds, and there is a bound.
         """
-        for number in range(HELD + 10):
-            self.assertTrue(self.link.send(1, b"%d" % number))
+        taken = [self.link.send(1, b"%d" % number) for number in range(HELD + 10)]
+        self.assertEqual(taken, [True] * HELD + [False] * 10)
         self.assertEqual(len(self.link._held), HELD)
         far: list[tuple[int, bytes]] = []
         sealers: list[bytes] = []

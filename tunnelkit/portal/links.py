@@ -35,8 +35,9 @@ from tunnelkit.wire.sealed import (
 
 PUNCHING: Final = 10.0
 """After so many seconds without a direct way the other one is taken, unless told."""
-ASKED: Final = 16
-"""Openings that may still be answered; of more the oldest are given up."""
+ASKED: Final = 64
+"""Openings that may still be answered; of more the oldest are given up.  A far portal
+may have some twenty addresses, and may be half a second away."""
 HELD: Final = 16
 """Datagrams that wait for a link that is not there yet."""
 HELD_FOR: Final = 2.0
@@ -140,8 +141,6 @@ class Link:
         self._relays = tuple(relays)
         if self._direct != before and self._tries is not None:
             # The time for a direct way begins when it is known where that might lead.
-            self._tries.cancel()
-            self._tries = None
             self._seek()
 
     def start(self) -> None:
@@ -168,8 +167,9 @@ class Link:
         Send a datagram, or hold it for a moment while the link comes up.
         """
         if self.path is None:
+            room = len(self._held) < HELD
             self._held.append((self._clock.seconds(), flow, datagram))
-            return True
+            return room  # Where there was none, the oldest is gone.
         packet = self._ring.seal(flow, datagram)
         if packet is None:
             return False
@@ -195,8 +195,9 @@ class Link:
         self._haste.reset()
         self._guessed.clear()
         self._since = self._clock.seconds()
-        if self._tries is None:
-            self._tries = self._clock.callLater(0, self._try)
+        if self._tries is not None:
+            self._tries.cancel()
+        self._tries = self._clock.callLater(0, self._try)
 
     def _try(self) -> None:
         targets = [*self._direct, *self._guessed]

@@ -22,7 +22,7 @@ WORN: Final = 180.0
 """Keys that could not be changed are used no longer after so many seconds."""
 KEPT: Final = 15.0
 """For so many seconds after a change the old keys still open what is under way."""
-OFFERED: Final = 16
+OFFERED: Final = 64
 """Keys that a peer was offered and has not used yet."""
 
 Taking: TypeAlias = Callable[[bytes, Address], None]
