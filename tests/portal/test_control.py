@@ -202,6 +202,22 @@ class WaysTests(ControlCase):
                 self.assertEqual(self.ask(root, method, path, "", key)[0], 401)
         self.assertEqual(self.ask(root, "GET", "/", "", TOKEN)[0], 200)
 
+    def test_webPage(self) -> None:
+        """
+        A page of a stranger's, in a browser of this machine, opens nothing, even where
+        no token is needed.
+        """
+        root = self.control()
+        given = '{"local": "127.0.0.1:4001", "destination": "127.0.0.2:7000"}'
+        answer = asked(
+            root,
+            self.clock,
+            "POST / HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n"
+            f"Content-Length: {len(given)}\r\n\r\n{given}",
+        )
+        self.assertIn("403 Forbidden", answer)
+        self.assertEqual(list(self.portal.routes()), [])
+
     def test_gone(self) -> None:
         """
         Who leaves while the rendezvous is asked leaves no way behind, and no traceback.

@@ -29,6 +29,7 @@ from twisted.web.http import (
     BAD_GATEWAY,
     BAD_REQUEST,
     CONFLICT,
+    FORBIDDEN,
     INTERNAL_SERVER_ERROR,
     NOT_FOUND,
     OK,
@@ -83,6 +84,9 @@ class ControlResource(Resource):
         """
         if self._token and not hmac.compare_digest(bearer(request) or b"", self._token):
             return words(request, UNAUTHORIZED, "send 'Authorization: Bearer TOKEN'")
+        if request.getHeader(b"origin"):
+            # A stranger's page, open in a browser of this machine, is no program.
+            return words(request, FORBIDDEN, "web pages may not use this interface")
         parts = request.postpath or [b""]
         if len(parts) > 1:
             return words(request, NOT_FOUND, "404 page not found")
