@@ -6,6 +6,8 @@ L{tunnelkit.portal.rings} and L{tunnelkit.portal.pace}.
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
+from struct import pack
 from typing import Any
 
 from tests.portal.net import SECRET, Machine, NetCase, Talker, at
@@ -313,6 +315,18 @@ class PeersTests(NetCase):
         self.assertRaises(WireError, self.open, 1, 6)
         self.open(1, 8)
         self.assertEqual(len(self.answers), 2)
+
+    def test_worthlessKey(self) -> None:
+        """
+        An opening with which no key can be agreed on is refused, and leaves nothing.
+        """
+        opened = Opened(bytes(INSTANCE), 1, 5)
+        state = copy(NOISE._begun)
+        payload = opened.instance + pack("!QI", opened.time, opened.index)
+        packet = b"\x81" + state.mixPublic(bytes(32)) + state.seal(payload)
+        source = ("192.0.2.1", 6000)
+        self.assertRaises(WireError, self.peers.opening, packet, source)
+        self.assertEqual(self.peers.indexes._takers, {})
 
     def test_bounded(self) -> None:
         """

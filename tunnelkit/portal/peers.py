@@ -114,7 +114,11 @@ class Peers:
         self._checkNew(opened)
         peer = self._peers.use(opened.instance) or self._begin(opened.instance)
         index = self.indexes.claim(_notYet)
-        answered, keys = answer(responder, self._random, opened.index, index)
+        try:
+            answered, keys = answer(responder, self._random, opened.index, index)
+        except WireError:
+            self.indexes.release(index)
+            raise
         peer.ring.offer(Sealer(keys, opened.index), index)
         self.send(answered, source)
 
