@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.commands import client, server
+from tunnelkit.commands import client, portal, server
 from tunnelkit.commands.options import GRACE
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.token import Token
@@ -67,6 +67,22 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(ssh.local, HostPort("10.0.0.5", 22))
         self.assertEqual((app.local, app.proxy), (SocketPath("/run/app.sock"), 2))
         self.assertEqual((dns.kind, dns.local), ("udp", HostPort("127.0.0.1", 53)))
+
+    def test_portal(self) -> None:
+        """
+        The portal's example is taken as it is, beside a secret.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        shutil.copy(ETC / "portal.toml", folder)
+        (folder / "portal.secret").write_text("0123456789abcdef" * 4)
+        (folder / "portal.secret").chmod(0o600)
+        options = portal.Options(environ={})
+        options.parseOptions(["--config", str(folder / "portal.toml")])
+        (_, home), (_, other) = options.settings.leads
+        self.assertEqual(home, "home")
+        self.assertEqual(other, HostPort("portal.example.org", 7000))
+        self.assertEqual(len(options.settings.stun), 2)
 
 
 class UnitTests(SynchronousTestCase):

@@ -18,7 +18,7 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.asking import STATUS, AskingCase
-from tunnelkit.commands import check, client, console, server, tokens
+from tunnelkit.commands import check, client, console, portal, server, tokens
 from tunnelkit.commands.options import ConfiguredOptions
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.native.house import House
@@ -29,6 +29,7 @@ TOP: Final = Path(__file__).parent.parent
 PROGRAMS: Final[Mapping[str, type[usage.Options]]] = {
     "tunnelserver": server.Options,
     "tunnelclient": client.Options,
+    "tunnelportal": portal.Options,
     "tunnelkit check": check.Options,
     "tunnelkit token new": tokens.NewOptions,
     "tunnelkit token list": tokens.StateOptions,

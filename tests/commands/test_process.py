@@ -541,6 +541,11 @@ class LimitLogTests(SynchronousTestCase):
         self.addCleanup(setattr, warnings, "showwarning", beginner._oldshowwarning)
         for name in ("debug", "info", "warn", "error", "critical"):
             getattr(log, name)(name)
+        for text in ("Socket starting on 4001", "(UDP Port 4001 Closed)"):
+            log.critical("{log_text}", log_text=text)
+        Logger("twisted.web.client._HTTP11ClientFactory", observer=publisher).critical(
+            "x"
+        )
         return lines
 
     def test_levels(self) -> None:

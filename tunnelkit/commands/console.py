@@ -14,7 +14,7 @@ from twisted.application.service import IService
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python import usage
 
-from tunnelkit.commands import check, client, server, tokens
+from tunnelkit.commands import check, client, portal, server, tokens
 from tunnelkit.commands.options import CommandOptions
 from tunnelkit.commands.process import theReactor
 
@@ -42,6 +42,12 @@ class Options(CommandOptions):
             None,
             client.Options,
             "Run a client: like twistd -n tunnelclient, without a pid file.",
+        ),
+        (
+            "portal",
+            None,
+            portal.Options,
+            "Run a UDP portal: like twistd -n tunnelportal, without a pid file.",
         ),
         ("token", None, tokens.Options, "Make, list and revoke tokens."),
         (
@@ -114,6 +120,7 @@ def serve(make: Callable[[Any], IService]) -> Callable[[Any], int]:
 RUN: Final[Mapping[str, Callable[[Any], int]]] = {
     "server": serve(server.makeService),
     "client": serve(client.makeService),
+    "portal": serve(portal.makeService),
     "token": tokens.run,
     "check": check.run,
 }

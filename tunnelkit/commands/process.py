@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -24,13 +25,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads, IReactorTime
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogBeginner,
+    LogEvent,
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     globalLogBeginner,
 )
+from zope.interface import provider
 
 from tunnelkit.commands.options import ConfiguredOptions
 from tunnelkit.failures import StartFailed
@@ -42,6 +47,9 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 _log: Final = Logger()
+
+_SOCKETS: Final = re.compile(r"Socket starting on \d+|\(UDP Port \d+ Closed\)")
+_HTTP: Final = "twisted.web.client._HTTP11ClientFactory"
 
 Calling: TypeAlias = Callable[[int, FrameType | None], None]
 """What a signal can call."""
@@ -307,6 +315,18 @@ def withoutFailures(hook: Hook) -> Hook:
     return quiet
 
 
+@provider(ILogFilterPredicate)
+def _withoutSockets(event: LogEvent) -> Any:
+    """
+    Keep from the log what Twisted says of each UDP socket and each connection of an
+    HTTP client, at its begin and its end: a flow is one, and there are thousands.
+    """
+    told = _SOCKETS.fullmatch(str(event.get("log_text", "")))
+    if told or event.get("log_namespace") == _HTTP:
+        return PredicateResult.no
+    return PredicateResult.maybe
+
+
 def limitLog(level: str, beginner: LogBeginner = globalLogBeginner) -> None:
     """
     Keep from the log what is less important than a level, wherever it is logged and
@@ -322,7 +342,8 @@ def limitLog(level: str, beginner: LogBeginner = globalLogBeginner) -> None:
     def beginLimited(
         observers: Iterable[ILogObserver], *args: Any, **options: Any
     ) -> None:
-        limited = [FilteringLogObserver(each, [predicate]) for each in observers]
+        predicates = [predicate, _withoutSockets]
+        limited = [FilteringLogObserver(each, predicates) for each in observers]
         begin(limited, *args, **options)
 
     beginner.beginLoggingTo = beginLimited  # type: ignore[method-assign]

@@ -91,6 +91,13 @@ def parseHostPort(text: str, port: int | None = None) -> HostPort:
     return HostPort(host, port)
 
 
+def isAddress(text: str) -> bool:
+    """
+    Tell whether a host is an IP address and not a name.
+    """
+    return _isIPv4(text) or _isIPv6(text)
+
+
 def unmapped(host: str) -> str:
     """
     Give the IPv4 address that a dual-stack socket shows as C{::ffff:192.0.2.1};

@@ -33,6 +33,19 @@ def isUserName(text: str) -> bool:
     return _USER.fullmatch(text) is not None
 
 
+def strengthOf(secret: str) -> int:
+    """
+    Estimate cautiously how many bits of chance are in a secret.
+    """
+    if len(set(secret)) < _LEAST_VARIETY:
+        return 0
+    if _DIGITS.fullmatch(secret):
+        return 3 * len(secret)
+    if _HEXADECIMAL.fullmatch(secret):
+        return 4 * len(secret)
+    return 5 * len(secret)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Token:
     """
@@ -86,10 +99,4 @@ class Token:
         """
         Estimate cautiously how many bits of chance are in the secret.
         """
-        if len(set(self.secret)) < _LEAST_VARIETY:
-            return 0
-        if _DIGITS.fullmatch(self.secret):
-            return 3 * len(self.secret)
-        if _HEXADECIMAL.fullmatch(self.secret):
-            return 4 * len(self.secret)
-        return 5 * len(self.secret)
+        return strengthOf(self.secret)

@@ -20,3 +20,10 @@ tunnelClient = ServiceMaker(
     "Publish local services through a tunnel server.",
     "tunnelclient",
 )
+
+tunnelPortal = ServiceMaker(
+    "tunnelkit portal",
+    "tunnelkit.commands.portal",
+    "Carry UDP from many local senders to one far service, through NATs.",
+    "tunnelportal",
+)

@@ -1,0 +1,242 @@
+"""
+Functional tests of portals: real processes on loopback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, socket
+
+import treq
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from tests.functional.case import HOST, FunctionalCase
+from tests.functional.programs import LIMIT, Program, reactor, until
+from tests.functional.sockets import freePort
+
+
+def udp(port: int = 0) -> socket:
+    """
+    Make a UDP socket.
+    """
+    made = socket(AF_INET, SOCK_DGRAM)
+    made.settimeout(LIMIT)
+    made.bind((HOST, port))
+    return made
+
+
+def freeUDP() -> int:
+    """
+    Give a UDP port that is free.
+    """
+    with udp() as probe:
+        return int(probe.getsockname()[1])
+
+
+class PortalsCase(FunctionalCase):
+    """
+    A test with portals and a service.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a secret and a service.
+        """
+        super().setUp()
+        self.secret = self.folder / "secret"
+        self.secret.write_text("0123456789abcdef" * 4)
+        self.secret.chmod(0o600)
+        self.behind = self.sender()
+
+    def sender(self) -> socket:
+        """
+        Make a UDP socket that is closed when the test is over.
+        """
+        made = udp()
+        self.addCleanup(made.close)
+        return made
+
+    def portal(self, *options: str | Path, secret: bool = True) -> Program:
+        """
+        Start a portal.
+        """
+        given = [f"--secret-file={self.secret}"] if secret else ["--compatible"]
+        return self.twistd("tunnelportal", *given, *options)
+
+    async def far(self, *options: str | Path, secret: bool = True) -> int:
+        """
+        Start a far portal.
+
+        @return: its port.
+        """
+        service = f"--serve={HOST}:{self.behind.getsockname()[1]}"
+        portal = self.portal(service, f"--bind={HOST}:0", *options, secret=secret)
+        found = await portal.says(rf"is at UDP {HOST}:(\d+)")
+        return int(found[1])
+
+    async def rendezvous(self) -> str:
+        """
+        Start a rendezvous.
+
+        @return: its URL.
+        """
+        port = freePort()
+        where = f"--rendezvous-listen=tcp:{port}:interface={HOST}"
+        await self.twistd("tunnelportal", where).says("the rendezvous listens")
+        return f"http://{HOST}:{port}"
+
+    async def near(
+        self, to: str | int, *options: str | Path, secret: bool = True
+    ) -> tuple[str, int]:
+        """
+        Start a near portal.
+
+        @param to: the port of the far one, or its name.
+        @return: where senders send to.
+        """
+        target = f"{HOST}:{to}" if isinstance(to, int) else to
+        leads = (f"--listen={HOST}:{freeUDP()}", f"--connect={target}")
+        portal = self.portal(*leads, f"--bind={HOST}:0", *options, secret=secret)
+        found = await portal.says(rf"UDP {HOST}:(\d+) leads to")
+        return HOST, int(found[1])
+
+    def asked(
+        self, sender: socket, to: tuple[str, int], datagram: bytes
+    ) -> Deferred[bytes]:
+        """
+        Send a datagram, have the service answer it in capitals, and give the answer.
+        """
+
+        def ask() -> bytes:
+            sender.sendto(datagram, to)
+            got, source = self.behind.recvfrom(65535)
+            self.behind.sendto(got.upper(), source)
+            answer: bytes = sender.recvfrom(65535)[0]
+            return answer
+
+        return deferToThread(ask)
+
+
+class NativeTests(PortalsCase):
+    """
+    Two portals of ours.
+    """
+
+    async def test_thereAndBack(self) -> None:
+        """
+        One command a side carries datagrams of any length there and back.
+        """
+        listen = await self.near(await self.far())
+        sender = self.sender()
+        for datagram in (b"hello", b"", b"x" * 1500, b"y" * 65474):
+            answer = await self.asked(sender, listen, datagram)
+            self.assertEqual(answer, datagram.upper())
+
+    async def test_manySenders(self) -> None:
+        """
+        A hundred senders share the path and get their own answers.
+        """
+        listen = await self.near(await self.far())
+        for number in range(100):
+            answer = await self.asked(self.sender(), listen, b"n%d" % number)
+            self.assertEqual(answer, b"N%d" % number)
+
+    async def test_quietLog(self) -> None:
+        """
+        Neither flows nor strangers fill the log, and a stranger's rubbish ends nothing.
+        """
+        far = await self.far()
+        listen = await self.near(far)
+        programs = self._programs
+        await self.asked(self.sender(), listen, b"one")
+        await until(lambda: bool(programs[1].said("is reached directly")), "reached")
+        begun = [program.mark() for program in programs]
+        stranger = self.sender()
+        for length in range(200):
+            stranger.sendto(bytes([0x80 + length % 4]) * length, (HOST, far))
+        for _ in range(20):
+            await self.asked(self.sender(), listen, b"two")
+        lines = [p.lines[b:] for p, b in zip(programs, begun, strict=True)]
+        self.assertLessEqual(sum(map(len, lines)), 1, lines)
+
+    async def test_ipv6(self) -> None:
+        """
+        A path over IPv6 is as good, to a portal whose socket is for both versions.
+        """
+        service = f"--serve={HOST}:{self.behind.getsockname()[1]}"
+        far = self.portal(service, "--bind=0")
+        found = await far.says(r"is at UDP \[::\]:(\d+)")
+        listen = (HOST, freeUDP())
+        near = self.portal(f"--listen={listen[1]}", f"--connect=[::1]:{found[1]}")
+        await near.says(r"is reached directly at \[::1\]")
+        self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+
+    async def test_portInUse(self) -> None:
+        """
+        A port that is taken ends the program with one sentence and status 1.
+        """
+        taken = self.sender().getsockname()[1]
+        portal = self.portal("--serve=127.0.0.1:9", f"--bind={HOST}:{taken}")
+        self.assertEqual(await portal.exited(), 1)
+        self.assertIn(f"--bind: UDP {HOST}:{taken} cannot be had", portal.output)
+
+    async def test_stop(self) -> None:
+        """
+        SIGTERM ends a portal with status 0.
+        """
+        await self.near(await self.far())
+        for program in self._programs:
+            self.assertEqual(await program.stop(), 0)
+
+
+class MeetingTests(PortalsCase):
+    """
+    Portals that meet at a rendezvous.
+    """
+
+    async def test_byName(self) -> None:
+        """
+        A near portal finds a far one by its name, from whichever side starts first,
+        and one that knows another secret does not.
+        """
+        url = await self.rendezvous()
+        listen = await self.near("home", f"--rendezvous={url}")
+        await self.far("--name=home", f"--rendezvous={url}")
+        near = self._programs[1]
+        await near.says("home is reached directly at")
+        self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+        self.secret.write_text("fedcba9876543210" * 4)
+        await self.near("home", f"--rendezvous={url}")
+        await self._programs[3].says("the rendezvous knows no portal home")
+
+    async def test_compatible(self) -> None:
+        """
+        The same in the compatible mode, where a program opens the way at run time.
+        """
+        url = await self.rendezvous()
+        await self.far("--name=home", f"--rendezvous={url}", secret=False)
+        port, listen = freePort(), (HOST, freeUDP())
+        control = f"http://{HOST}:{port}/"
+        near = self.portal(
+            f"--control={port}", f"--rendezvous={url}", f"--bind={HOST}:0", secret=False
+        )
+        await near.says("the control interface listens")
+        there = {"": ""}
+
+        async def listed() -> None:
+            response = await treq.get(control, persistent=False)
+            there.update(await response.json() or {})
+
+        await listed()
+        while "home" not in there:
+            await deferLater(reactor, 0.1)
+            await listed()
+        opened = await treq.post(
+            f"{control}home", data=f"{HOST}:{listen[1]}".encode(), persistent=False
+        )
+        self.assertEqual(opened.code, 200)
+        self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+        shown = await treq.get(f"{control}home", persistent=False)
+        self.assertEqual((await shown.json())["flows"], 1)

@@ -1,0 +1,3 @@
+"""
+Portals: many local UDP senders to one far UDP service, over a single UDP path.
+"""
