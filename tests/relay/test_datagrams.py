@@ -16,7 +16,7 @@ from tests.relay.flows import FlowTunnel, Post
 from tests.relay.tunnel import LOOPBACK, RELAYS
 from tunnelkit.carrier.fleet import CARRIERS
 from tunnelkit.relay.fast.carrying import CarrierSocket
-from tunnelkit.relay.tally import REFUSED
+from tunnelkit.relay.tally import LATE, QUEUE, REFUSED
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import Done, encode
 
@@ -165,6 +165,47 @@ class FlowCases:
         await until(lambda: self.visitor.texts[-1] == b"news", "news")
         self.assertEqual(len(self.tunnel.fleet._carriers), CARRIERS - 1)
 
+    async def test_stalled(self) -> None:
+        """
+        A carrier of which nothing is read holds up its own flows for a second, until
+        they have moved, and nobody else's at all; nothing is queued without a bound,
+        and what was dropped is counted.
+        """
+        await self.begin()
+        other = self.post()
+        await self.asks(self.visitor, b"one")
+        await self.asks(other, b"one")
+        self.deafen(next(iter(self.tunnel.landing.flows.flows.values())).carrier)
+        flow = next(iter(self.tunnel.visitors.flows.values()))
+        carrier: Any = flow.carrier
+
+        def flooded() -> bool:
+            # The kernel takes megabytes before it takes no more for good.
+            for _ in range(40):
+                self.visitor.transport.write(bytes(9000), (LOOPBACK, self.tunnel.port))
+            return bool(drops[QUEUE] + drops[LATE])
+
+        drops = self.tunnel.visitors.tally.drops
+        await until(flooded, "a carrier that takes no more")
+        await self.asks(other, b"two")
+        await until(
+            lambda: flooded() and flow.carrier is not carrier, "the flow has moved"
+        )
+        self.assertTrue(carrier._queue.size <= 256 * 1024)
+
+        def answered() -> bool:
+            # The first may be lost yet: much of the flood goes on over the others.
+            self.visitor.transport.write(b"three", (LOOPBACK, self.tunnel.port))
+            return self.visitor.texts[-1] == b"three"
+
+        await until(answered, "an answer")
+
+    def deafen(self, carrier: Any) -> None:
+        """
+        Have nothing read from a carrier.
+        """
+        carrier._loop.change(carrier._fd, 0)
+
     async def test_malformed(self) -> None:
         """
         Whoever breaks the protocol loses that one connection, and no flow.
@@ -234,6 +275,12 @@ class PortableTests(FlowCases, TestCase):
 
     relay = "portable"
     secure = False
+
+    def deafen(self, carrier: Any) -> None:
+        """
+        Have nothing read from a carrier.
+        """
+        carrier.transport.pauseProducing()
 
     async def refused(self) -> None:
         """
