@@ -291,3 +291,4 @@ class NatsTests(NatsCase):
         """
         reached, at = await self.meet("restricted", "restricted", compatible=True)
         self.assertEqual((reached, at), ("directly", f"{WAN}.2:7000"))
+        self.assertEqual(len(self._programs[-2].said("home is reached")), 1)

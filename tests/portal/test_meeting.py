@@ -311,6 +311,28 @@ class NatTests(MeetingCase):
         self.assertIn(b"HELLO", self.talk(2))
         self.assertEqual(self.registry.listed(None), {"home": "198.51.100.2:50000"})
 
+    def test_compatibleLate(self) -> None:
+        """
+        In the compatible mode a far portal tells no address before it knows the right
+        one, and a near portal looks on until it has heard something from there.
+        """
+        self.lay("restricted", "restricted")
+        self.registry.register("home", "10.0.2.2:7000", None)  # As others may say.
+        portal = self.near(secret=None)
+        self.net.run(2)
+        (route,) = portal.routes()
+        self.assertTrue(route.way.seeking)
+        told: list[Candidates] = []
+        self.net.lets = lambda source, to, packet: "203.0.113" not in to[0]
+        far = self.far(secret=None)
+        told.append(far.candidates)
+        self.net.lets = lambda source, to, packet: True
+        self.net.run(8)
+        self.assertEqual(told, [Candidates()])
+        self.assertEqual(route.way.path, ("198.51.100.2", 50000))
+        self.assertIn(b"HELLO", self.talk(5))
+        self.assertFalse(route.way.seeking)
+
 
 class StunTests(MeetingCase):
     """
@@ -565,9 +587,9 @@ class RecordedTests(MeetingCase):
         self.near(secret=None)
         self.net.run(0.5)
         near = [request for request in asked if request[0] == "POST"]
-        self.assertEqual(
-            near[:2], [("POST", "/", ","), ("POST", "/home", "10.0.1.2:6000")]
-        )
+        # The list may be asked for once more, while the own address is not known.
+        self.assertEqual(near[0], ("POST", "/", ","))
+        self.assertEqual(near[-1], ("POST", "/home", "10.0.1.2:6000"))
         self.net.run(5)
         punches = [s for s, to, p in self.net.seen if (to[1], p) == (6000, b"")]
         self.assertIn(len(punches), (5, 6, 7))

@@ -68,10 +68,10 @@ class Portal(Service):
         port = self.socket.at.port
         bound = self.settings.bind.host
         hosts = [bound] if bound else self.around.outbound()
-        local = [(host, port) for host in hosts]
+        local = tuple((host, port) for host in hosts)
         if self.settings.secret is None:
-            # A program that is not ours reads one address.
-            return Candidates(unique([*self.own.addresses, *local])[:1])
+            # A program that is not ours reads one address, so it must be the right one.
+            return Candidates((self.own.addresses if self.settings.stun else local)[:1])
         relay = self._relay.first() if self._relay else None
         return Candidates(unique([*self.own.addresses, *local]), unique([relay]))
 

@@ -18,6 +18,10 @@ SILENT: Final = 5.0
 """When a new sender comes and the far portal was silent for so many seconds, it is
 sought again, as its NAT may have forgotten this side."""
 
+UNSURE: Final = 30.0
+"""For so many seconds from its start it is looked whether the far portal is elsewhere,
+unless it was heard: it may have said where it is before it knew that well."""
+
 
 class TaggedWay:
     """
@@ -42,13 +46,15 @@ class TaggedWay:
         self._clock = clock
         self._send = send
         self._wanted = True
+        self._since = clock.seconds()
 
     @property
     def seeking(self) -> bool:
         """
         Whether it should be found out, or opened anew, where the far portal is.
         """
-        return self.path is None or self._wanted
+        unsure = self.heard is None and self._clock.seconds() - self._since < UNSURE
+        return self.path is None or unsure or self._wanted
 
     def lead(self, direct: Iterable[Address], relays: Iterable[Address] = ()) -> None:
         """
@@ -77,8 +83,10 @@ class TaggedWay:
 
     def punched(self, source: Address) -> None:
         """
-        The far portal opens its NAT.
+        The far portal opens its NAT, so it is there.
         """
+        if source == self.path:
+            self.heard = self._clock.seconds()
 
     def came(self) -> None:
         """
