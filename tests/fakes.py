@@ -33,10 +33,10 @@ from tunnelkit.interfaces import (
     Outcome,
 )
 from tunnelkit.relay.bucket import Bucket
-from tunnelkit.relay.carrying import Waiting
 from tunnelkit.relay.connection import Connection
-from tunnelkit.relay.flowends import Arrived
-from tunnelkit.relay.flowtable import FlowTable
+from tunnelkit.relay.flows.carrying import Waiting
+from tunnelkit.relay.flows.ends import Arrived
+from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.status import TunnelStatus
 from tunnelkit.wire.address import HostPort, LocalAddress

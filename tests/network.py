@@ -32,7 +32,7 @@ from zope.interface import implementer
 
 from tests.mail import Box, opened
 from tests.relay.memory import MemoryTransport
-from tunnelkit.relay.portable import IPortableReactor, One
+from tunnelkit.relay.endpoints import IPortableReactor, One
 from tunnelkit.relay.secure import ClientTLS
 
 BUFFER: Final = 65536

@@ -18,7 +18,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from tunnelkit.checking import runCheck
-from tunnelkit.relay.portable import IPortableReactor
+from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.server import IServerReactor, Server
 from tunnelkit.settings import ClientSettings, ServerSettings
 from tunnelkit.status import IStatusSource

@@ -15,7 +15,7 @@ from tests.fakes import FakeWork, pairOf, random
 from tests.network import Plain, accepting, secured
 from tests.whole import ADDRESS, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.client import Client, makeClient
-from tunnelkit.relay.portable import One
+from tunnelkit.relay.endpoints import One
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ClientSettings
 from tunnelkit.state.userfile import addUser, revokeUser

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.mail import Post
 from tests.whole import PUBLIC, WholeCase
-from tunnelkit.relay.flowtable import IDLE
+from tunnelkit.relay.flows.table import IDLE
 
 SERVICE = 5353
 

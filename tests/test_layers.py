@@ -304,7 +304,9 @@ class CheckTests(SynchronousTestCase):
             ("from tunnelkit.relay.join import Join", 0),
             ("from tunnelkit.wire.frames import Data\nimport socket", 0),
         ):
-            self.assertFaults(importFaults, "tunnelkit.relay.raw", source, count)
+            self.assertFaults(
+                importFaults, "tunnelkit.relay.portable.raw", source, count
+            )
         self.assertFaults(
             importFaults, "tunnelkit.server", "import tunnelkit.client", 1
         )

@@ -15,7 +15,7 @@ from tests.fakes import pairOf, random
 from tests.network import Plain, Speaker, secured
 from tests.whole import ADMIN, NOW, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.failures import StartFailed
-from tunnelkit.relay.portable import everywhere
+from tunnelkit.relay.endpoints import everywhere
 from tunnelkit.relay.secure import seen
 from tunnelkit.server import Server
 from tunnelkit.state.users import addUser, revokeUser

@@ -22,12 +22,8 @@ from twisted.python.failure import Failure
 
 from tunnelkit.carrier.route import Unreached
 from tunnelkit.client import Client, makeClient, makeRoute
-from tunnelkit.relay.portable import (
-    IPortableReactor,
-    One,
-    PortableRelay,
-    endpointOf,
-)
+from tunnelkit.relay.endpoints import IPortableReactor, One, endpointOf
+from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort

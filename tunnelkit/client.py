@@ -25,7 +25,7 @@ from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import Line
 from tunnelkit.interfaces import IRelay, IWorkEnd, IWorkOwner
 from tunnelkit.relay.best import relayFor
-from tunnelkit.relay.portable import IPortableReactor, endpointOf
+from tunnelkit.relay.endpoints import IPortableReactor, endpointOf
 from tunnelkit.relay.secure import ClientTLS
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import LOCAL

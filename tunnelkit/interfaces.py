@@ -23,9 +23,9 @@ from tunnelkit.wire.messages import FlowEnd, Start
 if TYPE_CHECKING:
     from tunnelkit.relay.bucket import Bucket
     from tunnelkit.relay.connection import Connection
-    from tunnelkit.relay.flow import Flow
-    from tunnelkit.relay.flowends import VisitorFlow
-    from tunnelkit.relay.flowtable import FlowTable
+    from tunnelkit.relay.flows.ends import VisitorFlow
+    from tunnelkit.relay.flows.flow import Flow
+    from tunnelkit.relay.flows.table import FlowTable
     from tunnelkit.relay.secure import ClientTLS, ServerTLS
 
 

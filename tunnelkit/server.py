@@ -38,7 +38,7 @@ from tunnelkit.interfaces import IRelay
 from tunnelkit.notice import facts, firstStart, warnings, whyDeaf, whyNoStart
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.connection import named
-from tunnelkit.relay.portable import IPortableReactor
+from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ServerSettings
 from tunnelkit.state.certificates import CertificateWatch, readPair

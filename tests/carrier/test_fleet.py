@@ -14,8 +14,8 @@ from tunnelkit.carrier.dock import Dock
 from tunnelkit.carrier.fleet import AGAIN, AT_ONCE, CARRIERS, REST, Fleet
 from tunnelkit.carrier.pool import NoWork
 from tunnelkit.interfaces import ICarrier, IWorkEnd
-from tunnelkit.relay.flowends import VisitorFlow
-from tunnelkit.relay.flowtable import FlowTable
+from tunnelkit.relay.flows.ends import VisitorFlow
+from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.datagrams import Run, framed

@@ -27,7 +27,8 @@ from tests.fakes import pairOf
 from tests.network import Network, Plain, Speaker, accepting
 from tunnelkit.carrier.route import PATIENCE, Reached, Route, Unreached
 from tunnelkit.relay.connection import Holder
-from tunnelkit.relay.portable import One, PortableRelay
+from tunnelkit.relay.endpoints import One
+from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.wire.certificate import CertificatePair, parseFingerprint, selfSigned
 

@@ -22,7 +22,7 @@ from tests.logs import Log
 from tests.network import Network, Plain, secured
 from tunnelkit.dialects.doorway import CLOSING, PATIENCE, Doorway, Guest
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.portable import PortableRelay
+from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.wire.certificate import CertificatePair
 from tunnelkit.wire.codec import said

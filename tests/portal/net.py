@@ -20,8 +20,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.settings import PortalSettings, Surroundings
-from tunnelkit.portal.sockets import Address
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.stun import parseAnswer, request
 

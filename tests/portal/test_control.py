@@ -14,14 +14,14 @@ from twisted.internet.defer import Deferred
 from tests.portal.http import asked, connection, shown
 from tests.portal.net import Machine, NetCase, Talker, at
 from tests.portal.recorded import exchanges
+from tunnelkit.portal.addresses.candidates import Candidates
 from tunnelkit.portal.calling import Rendezvous
-from tunnelkit.portal.candidates import Candidates
 from tunnelkit.portal.control import ControlResource
 from tunnelkit.portal.meeting import ByName
 from tunnelkit.portal.near import NearPortal
-from tunnelkit.portal.rates import Rates
-from tunnelkit.portal.registry import Registry
-from tunnelkit.portal.rendezvous import RendezvousResource
+from tunnelkit.portal.rendezvous.pages import RendezvousResource
+from tunnelkit.portal.rendezvous.rates import Rates
+from tunnelkit.portal.rendezvous.registry import Registry
 
 TOKEN = "a token that programs know"
 

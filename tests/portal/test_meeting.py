@@ -17,15 +17,15 @@ from twisted.web.server import NOT_DONE_YET
 
 from tests.logs import Log
 from tests.portal.net import Machine, Nat, NetCase, StunServer, Talker, at
+from tunnelkit.portal.addresses.candidates import Candidates
+from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.calling import PATIENCE, CallFailed, Rendezvous, Unknown
-from tunnelkit.portal.candidates import Candidates
 from tunnelkit.portal.far import FarPortal
 from tunnelkit.portal.meeting import Announcing, ByName
 from tunnelkit.portal.near import NearPortal
-from tunnelkit.portal.rates import Rates
-from tunnelkit.portal.registry import Registry
-from tunnelkit.portal.rendezvous import RendezvousResource
-from tunnelkit.portal.sockets import Address
+from tunnelkit.portal.rendezvous.pages import RendezvousResource
+from tunnelkit.portal.rendezvous.rates import Rates
+from tunnelkit.portal.rendezvous.registry import Registry
 
 URL = "http://rendezvous.example/"
 LISTEN = ("10.0.1.2", 4000)

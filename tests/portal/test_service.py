@@ -112,7 +112,7 @@ class ServiceTests(NetCase):
         page = (TOP / "docs" / "troubleshooting.rst").read_text(encoding="utf-8")
         page = " ".join(page.split())
         found: set[str] = set()
-        for module in (TOP / "tunnelkit" / "portal").glob("*.py"):
+        for module in (TOP / "tunnelkit" / "portal").rglob("*.py"):
             found |= set(re.findall(r'counts\["([^"]+)"\]', module.read_text()))
         self.assertGreater(len(found), 10)
         self.assertEqual({count for count in found if count not in page}, set())

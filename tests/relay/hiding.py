@@ -67,7 +67,7 @@ def _main(folder: str, *tests: str) -> None:
     from twisted.scripts.trial import run
 
     from tunnelkit.relay.best import isFast, relayFor
-    from tunnelkit.relay.portable import PortableRelay
+    from tunnelkit.relay.portable.relay import PortableRelay
 
     assert not isFast(reactor)
     assert isinstance(relayFor(reactor), PortableRelay)

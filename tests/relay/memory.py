@@ -17,9 +17,9 @@ from zope.interface import implementer
 
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.raw import RawEnd
+from tunnelkit.relay.portable.raw import RawEnd
+from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.stream import Receiver
-from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import Frame, FrameDecoder
 from tunnelkit.wire.messages import Start

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.relay.best import isFast, relayFor
-from tunnelkit.relay.portable import PortableRelay
+from tunnelkit.relay.portable.relay import PortableRelay
 
 TOP: Final = Path(__file__).parent.parent.parent
 ABLE: Final = hasattr(select, "epoll") and hasattr(os, "splice")
@@ -23,8 +23,8 @@ ABLE: Final = hasattr(select, "epoll") and hasattr(os, "splice")
 PORTABLE: Final = (
     "tests.relay.test_connection",
     "tests.relay.test_join",
-    "tests.relay.test_portable",
-    "tests.relay.test_raw",
+    "tests.relay.portable.test_relay",
+    "tests.relay.portable.test_raw",
     "tests.relay.test_secure",
     "tests.relay.test_tunnel.PlainTunnelTests",
     "tests.relay.test_tunnel.SecureTunnelTests",

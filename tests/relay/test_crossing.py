@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.relay.memory import START, MemoryTransport, framesIn, rawEnd, workEnd
 from tunnelkit.interfaces import Outcome
 from tunnelkit.relay.join import IDLE, Join
-from tunnelkit.relay.raw import RawEnd
+from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import Data, Done, End, Frame, Message, Reset

@@ -11,8 +11,8 @@ from zope.interface.verify import verifyObject
 from tests.relay.memory import MemoryTransport, ScriptedEnd, rawEnd
 from tunnelkit.interfaces import IJoin, Outcome
 from tunnelkit.relay.bucket import Bucket
+from tunnelkit.relay.connection import BUFFER
 from tunnelkit.relay.join import IDLE, Join
-from tunnelkit.relay.raw import BUFFER
 from tunnelkit.wire.codes import ResetCode
 
 WELL = Outcome()

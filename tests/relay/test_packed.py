@@ -20,9 +20,9 @@ from tests.relay import test_tunnel
 from tests.relay.memory import MemoryTransport, ScriptedEnd, rawEnd, workEnd
 from tests.wire.test_packing import MiB, packed, skipUnable, unpacked
 from tunnelkit.interfaces import IEnd, Outcome
+from tunnelkit.relay.connection import BUFFER
 from tunnelkit.relay.join import Join
 from tunnelkit.relay.packed import AT_ONCE, PIECE, Packing
-from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import Data, Done, End, encode

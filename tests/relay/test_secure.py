@@ -23,7 +23,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.relay.memory import MemoryTransport
 from tests.relay.tunnel import pairOf
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.portable import IPortableReactor, PortableRelay
+from tunnelkit.relay.endpoints import IPortableReactor
+from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ALPN, TLS13, ClientTLS, Seen, ServerTLS, seen
 from tunnelkit.wire.certificate import CertificatePair
 

@@ -33,16 +33,15 @@ from tests.functional.sockets import (
     reset,
     sha256,
 )
-from tests.relay.test_raw import turned
+from tests.relay.portable.test_raw import turned
 from tests.relay.test_secure import PAIR, SecureCase
 from tests.relay.tunnel import LOOPBACK, RELAYS, Tunnel
 from tunnelkit.interfaces import Outcome
 from tunnelkit.relay.best import isFast
 from tunnelkit.relay.bucket import Bucket
-from tunnelkit.relay.connection import socketOf
-from tunnelkit.relay.raw import BUFFER
+from tunnelkit.relay.connection import BUFFER, socketOf
+from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
-from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import Data, encode

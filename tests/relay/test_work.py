@@ -10,8 +10,8 @@ from zope.interface.verify import verifyObject
 
 from tests.relay.memory import START, Heard, Owner, framesIn, rawEnd, workEnd
 from tunnelkit.interfaces import IWorkEnd, Outcome
+from tunnelkit.relay.connection import BUFFER
 from tunnelkit.relay.join import IDLE, Join
-from tunnelkit.relay.raw import BUFFER
 from tunnelkit.relay.stream import Stream
 from tunnelkit.relay.work import CLOSING
 from tunnelkit.wire.codec import said

@@ -43,8 +43,8 @@ from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner, Lease
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
-from tunnelkit.relay.raw import RawEnd
-from tunnelkit.relay.workend import WorkEnd
+from tunnelkit.relay.portable.raw import RawEnd
+from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels import kinds as kindTables
 from tunnelkit.tunnels.spec import parseTunnel
@@ -659,12 +659,14 @@ LIMITS: Final[Mapping[str, str]] = {
     "a visitor waits for a work connection": "carrier.pool.PATIENCE",
     "the client dials the local service": "tunnels.local.DIALLING",
     "half-open stream without a byte; DONE after the end": "relay.join.IDLE",
-    "flows of a UDP tunnel": "relay.flowtable.MOST",
-    "a flow without a datagram": "relay.flowtable.IDLE",
+    "flows of a UDP tunnel": "relay.flows.table.MOST",
+    "a flow without a datagram": "relay.flows.table.IDLE",
     "datagram carriers of a session": "carrier.fleet.CARRIERS",
-    "datagrams that wait for a carrier, in bytes": "relay.framequeue.MOST",
-    "datagrams that wait for a carrier, in time": "relay.framequeue.AGE",
-    "a carrier that takes nothing loses its flows after": "relay.carrying.STALLED",
+    "datagrams that wait for a carrier, in bytes": "relay.flows.queue.MOST",
+    "datagrams that wait for a carrier, in time": "relay.flows.queue.AGE",
+    "a carrier that takes nothing loses its flows after": (
+        "relay.flows.carrying.STALLED"
+    ),
     "between two pings": "control.heartbeat.INTERVAL",
     "silence on the control channel": "control.heartbeat.SILENCE",
     "heartbeat that a client takes": "control.heartbeat._INTERVALS",

@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from tunnelkit.interfaces import ICarrier, ICarrierOwner, IRelay, IWorkEnd
-from tunnelkit.relay.carrying import Waiting
-from tunnelkit.relay.flowtable import FlowTable
+from tunnelkit.relay.flows.carrying import Waiting
+from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Flow as Announced
 from tunnelkit.wire.messages import FlowEnd

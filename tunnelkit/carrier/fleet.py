@@ -19,8 +19,8 @@ from zope.interface import implementer
 
 from tunnelkit.carrier.pool import NoWork, WorkPool
 from tunnelkit.interfaces import ICarrier, ICarrierOwner, IRelay, IWorkEnd
-from tunnelkit.relay.carrying import Waiting
-from tunnelkit.relay.flowends import VisitorFlow
+from tunnelkit.relay.flows.carrying import Waiting
+from tunnelkit.relay.flows.ends import VisitorFlow
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.messages import UDP, FlowEnd, Start
 from tunnelkit.wire.messages import Flow as Announced

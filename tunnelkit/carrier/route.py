@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.portable import One
+from tunnelkit.relay.endpoints import One
 from tunnelkit.relay.secure import TLS13, ClientTLS, Seen, seen
 
 PATIENCE: Final = 10.0

@@ -17,7 +17,7 @@ from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 from tunnelkit.checking import Report, Step, runCheck
 from tunnelkit.commands.client import ServerOptions
 from tunnelkit.commands.process import limitLog
-from tunnelkit.relay.portable import IPortableReactor
+from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.settings import ClientSettings
 
 _log: Final = Logger()

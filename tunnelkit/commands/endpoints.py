@@ -18,7 +18,7 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IStreamClientEndpointStringParserWithReactor
 from twisted.plugin import getPlugins
 
-from tunnelkit.relay.portable import everywhere
+from tunnelkit.relay.endpoints import everywhere
 from tunnelkit.tunnels.spec import splitDescription
 from tunnelkit.wire.address import HIGHEST, HostPort, parseHostPort, parsePort
 

@@ -26,8 +26,8 @@ from tunnelkit.commands.portalvalues import (
     target,
 )
 from tunnelkit.commands.process import inProcess, theReactor
-from tunnelkit.portal.links import PUNCHING
-from tunnelkit.portal.own import MOST as STUN_SERVERS
+from tunnelkit.portal.addresses.own import MOST as STUN_SERVERS
+from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.portal.settings import PortalSettings, Target
 from tunnelkit.wire import sealed, tags
 from tunnelkit.wire.address import HostPort, parseHostPort

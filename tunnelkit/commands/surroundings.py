@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.web.client import Agent, HTTPConnectionPool
 
+from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.calling import PATIENCE
 from tunnelkit.portal.settings import Surroundings
-from tunnelkit.portal.sockets import Address
-from tunnelkit.relay.portable import everywhere
+from tunnelkit.relay.endpoints import everywhere
 
 _ELSEWHERE: Final = (
     (socket.AF_INET, "192.0.2.1"),

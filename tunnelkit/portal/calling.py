@@ -15,7 +15,7 @@ from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import FORBIDDEN, NOT_FOUND, OK
 
-from tunnelkit.portal.candidates import Candidates
+from tunnelkit.portal.addresses.candidates import Candidates
 from tunnelkit.wire.sealed import derived
 
 PATIENCE: Final = 5.0

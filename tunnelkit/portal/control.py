@@ -39,8 +39,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from tunnelkit.portal.addresses.candidates import shown
 from tunnelkit.portal.calling import CallFailed, Rendezvous, Unknown
-from tunnelkit.portal.candidates import shown
 from tunnelkit.portal.near import NearPortal, Route
 from tunnelkit.portal.settings import Target
 from tunnelkit.portal.web import TEXT, answer, bearer, body, words

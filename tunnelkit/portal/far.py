@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from tunnelkit.portal.exits import Exits
-from tunnelkit.portal.peers import Peer, Peers
+from tunnelkit.portal.addresses.sockets import Address
+from tunnelkit.portal.flows.exits import Exits
+from tunnelkit.portal.links.peers import Peer, Peers
+from tunnelkit.portal.links.rings import Indexes
 from tunnelkit.portal.portals import Portal
-from tunnelkit.portal.rings import Indexes
 from tunnelkit.portal.settings import PortalSettings, Surroundings
-from tunnelkit.portal.sockets import Address
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.sealed import DATA, OPENING, makeNoise
 from tunnelkit.wire.tags import tagged, untagged

@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelkit.portal.addresses.candidates import Candidates
+from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.calling import CallFailed, Rendezvous
-from tunnelkit.portal.candidates import Candidates
-from tunnelkit.portal.sockets import Address
 
 REGISTERED: Final = 10
 """A far portal registers every so many seconds."""

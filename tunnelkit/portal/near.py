@@ -12,16 +12,16 @@ from typing import Final, Protocol
 from twisted.internet.error import CannotListenError
 
 from tunnelkit.failures import StartFailed
-from tunnelkit.portal.candidates import Candidates, shown
-from tunnelkit.portal.entrances import Entrance, Passage
-from tunnelkit.portal.links import Link, Tie
-from tunnelkit.portal.numbers import Serials, Tags
-from tunnelkit.portal.places import Place
+from tunnelkit.portal.addresses.candidates import Candidates, shown
+from tunnelkit.portal.addresses.places import Place
+from tunnelkit.portal.addresses.sockets import Address
+from tunnelkit.portal.flows.entrances import Entrance, Passage
+from tunnelkit.portal.flows.numbers import Serials, Tags
+from tunnelkit.portal.flows.tagged import TaggedWay
+from tunnelkit.portal.links.link import Link, Tie
+from tunnelkit.portal.links.rings import Indexes
 from tunnelkit.portal.portals import Portal
-from tunnelkit.portal.rings import Indexes
 from tunnelkit.portal.settings import PortalSettings, Surroundings, Target
-from tunnelkit.portal.sockets import Address
-from tunnelkit.portal.tagged import TaggedWay
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.sealed import ANSWER, DATA, makeNoise

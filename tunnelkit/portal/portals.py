@@ -15,11 +15,11 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tunnelkit.failures import StartFailed
-from tunnelkit.portal.candidates import Candidates, unique
-from tunnelkit.portal.own import OwnAddress
-from tunnelkit.portal.places import Place
+from tunnelkit.portal.addresses.candidates import Candidates, unique
+from tunnelkit.portal.addresses.own import OwnAddress
+from tunnelkit.portal.addresses.places import Place
+from tunnelkit.portal.addresses.sockets import Address, Socket
 from tunnelkit.portal.settings import PortalSettings, Surroundings
-from tunnelkit.portal.sockets import Address, Socket
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import WireError
 

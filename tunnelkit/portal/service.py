@@ -19,9 +19,9 @@ from tunnelkit.portal.control import ControlResource
 from tunnelkit.portal.far import FarPortal
 from tunnelkit.portal.meeting import Announcing, ByName
 from tunnelkit.portal.near import NearPortal
-from tunnelkit.portal.rates import Rates
-from tunnelkit.portal.registry import Registry
-from tunnelkit.portal.rendezvous import RendezvousResource
+from tunnelkit.portal.rendezvous.pages import RendezvousResource
+from tunnelkit.portal.rendezvous.rates import Rates
+from tunnelkit.portal.rendezvous.registry import Registry
 from tunnelkit.portal.settings import PortalSettings, Surroundings
 from tunnelkit.portal.web import BoundedSite
 

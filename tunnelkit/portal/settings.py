@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
 
-from tunnelkit.portal.links import PUNCHING
-from tunnelkit.portal.places import Resolve
-from tunnelkit.portal.sockets import ListenUDP
+from tunnelkit.portal.addresses.places import Resolve
+from tunnelkit.portal.addresses.sockets import ListenUDP
+from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.sealed import LONGEST, Random
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.portal.test_rendezvous -*-
+# -*- test-case-name: tests.portal.rendezvous.test_pages -*-
 """
 HTTP as portals speak it: small requests with small bodies, and a bound on all that a
 stranger can make a site hold.

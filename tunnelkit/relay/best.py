@@ -14,7 +14,7 @@ from typing import Any
 
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.join import IDLE
-from tunnelkit.relay.portable import PortableRelay
+from tunnelkit.relay.portable.relay import PortableRelay
 
 try:
     from twisted.internet.epollreactor import EPollReactor

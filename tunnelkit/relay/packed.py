@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd
-from tunnelkit.relay.raw import BUFFER
+from tunnelkit.relay.connection import BUFFER
 from tunnelkit.relay.stream import Attachable, Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import WireError

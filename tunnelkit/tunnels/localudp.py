@@ -12,9 +12,9 @@ from twisted.logger import Logger
 
 from tunnelkit.interfaces import ICarrier, IRelay, IWorkEnd
 from tunnelkit.relay.bucket import Bucket
-from tunnelkit.relay.flow import Flow
-from tunnelkit.relay.flowtable import IDLE, FlowTable
-from tunnelkit.relay.shape import Shape
+from tunnelkit.relay.flows.flow import Flow
+from tunnelkit.relay.flows.shape import Shape
+from tunnelkit.relay.flows.table import IDLE, FlowTable
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import Limits, TunnelSpec
 from tunnelkit.wire.address import HostPort

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from tunnelkit.carrier.fleet import Fleet
 from tunnelkit.control.session import STREAMS, Session
 from tunnelkit.interfaces import IFlowPort, IRelay, Lease
-from tunnelkit.relay.flow import Flow
-from tunnelkit.relay.flowends import VisitorFlow
-from tunnelkit.relay.flowtable import FlowTable
-from tunnelkit.relay.shape import Shape
+from tunnelkit.relay.flows.ends import VisitorFlow
+from tunnelkit.relay.flows.flow import Flow
+from tunnelkit.relay.flows.shape import Shape
+from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort

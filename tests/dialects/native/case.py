@@ -21,7 +21,7 @@ from tunnelkit.control.sessions import Sessions
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.native.greeting import Greeting
 from tunnelkit.dialects.native.house import House
-from tunnelkit.relay.portable import PortableRelay
+from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.state.store import MemoryStore
 from tunnelkit.state.verifier import Verifier

@@ -22,12 +22,12 @@ from zope.interface.verify import verifyObject
 from tests.functional.sockets import Ending, flood, listener, receive, receiveExactly
 from tests.relay.fast.case import ABLE, LOOPBACK, LoopCase, descriptors
 from tests.relay.memory import MemoryTransport, Owner
-from tests.relay.test_raw import turned
+from tests.relay.portable.test_raw import turned
 from tests.relay.test_tunnel import FAST, TunnelCase
 from tests.relay.tunnel import RELAYS, Tunnel
 from tunnelkit.interfaces import IRelay, Outcome
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.workend import WorkEnd
+from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.codes import ResetCode
 

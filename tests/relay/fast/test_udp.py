@@ -16,8 +16,8 @@ from tunnelkit.relay.fast.udp import (
     cut,
     sourceIn,
 )
-from tunnelkit.relay.flowends import KernelDrops
-from tunnelkit.relay.tally import KERNEL, Tally
+from tunnelkit.relay.flows.ends import KernelDrops
+from tunnelkit.relay.flows.tally import KERNEL, Tally
 
 LOOPBACK = "127.0.0.1"
 

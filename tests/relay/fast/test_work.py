@@ -29,8 +29,8 @@ from tests.relay.test_work import start
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
+from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.work import CLOSING, Work
-from tunnelkit.relay.workend import WorkEnd
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import (
     HEADER,

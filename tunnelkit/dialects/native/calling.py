@@ -25,8 +25,7 @@ from tunnelkit.dialects.native.caller import (
     otherVersion,
 )
 from tunnelkit.dialects.native.house import PROGRAM
-from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
-from tunnelkit.relay.raw import Gauge
+from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificateError, bindingHash

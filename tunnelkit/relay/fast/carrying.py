@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.test_datagrams -*-
+# -*- test-case-name: tests.relay.flows.test_datagrams -*-
 """
 Carrying: datagram carriers as sockets of the loop's, in plain and under TLS.
 
@@ -15,12 +15,12 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.interfaces import ICarrierOwner
-from tunnelkit.relay.carrying import PIECE, Carrier, sendsSoon
 from tunnelkit.relay.connection import ENDING, linger
 from tunnelkit.relay.fast.buffer import LARGE
 from tunnelkit.relay.fast.loop import IN, LAST, OUT, Loop
 from tunnelkit.relay.fast.securework import SecureWorkSocket
 from tunnelkit.relay.fast.work import WorkSocket
+from tunnelkit.relay.flows.carrying import PIECE, Carrier, sendsSoon
 
 _REST: Final = 1 << 17
 """Room for the part of a frame that was read before."""

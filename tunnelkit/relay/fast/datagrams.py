@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.test_datagrams -*-
+# -*- test-case-name: tests.relay.flows.test_datagrams -*-
 """
 Datagrams: both ends of flows as sockets of the loop's.
 
@@ -36,16 +36,16 @@ from tunnelkit.relay.fast.udp import (
     cut,
     sourceIn,
 )
-from tunnelkit.relay.flow import Flow
-from tunnelkit.relay.flowends import (
+from tunnelkit.relay.flows.ends import (
     Arrived,
     KernelDrops,
     ServiceFlow,
     VisitorFlow,
     Visitors,
 )
-from tunnelkit.relay.flowtable import FlowTable
-from tunnelkit.relay.tally import UNSENT
+from tunnelkit.relay.flows.flow import Flow
+from tunnelkit.relay.flows.table import FlowTable
+from tunnelkit.relay.flows.tally import UNSENT
 from tunnelkit.wire.address import HostPort, unmapped
 from tunnelkit.wire.datagrams import DATAGRAM, HEAD, Run, framed
 

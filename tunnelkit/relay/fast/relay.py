@@ -31,6 +31,7 @@ from tunnelkit.interfaces import (
 )
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder, peerOf
+from tunnelkit.relay.endpoints import BACKLOG, IPortableReactor, everywhere
 from tunnelkit.relay.fast.carrying import CarrierSocket, SecureCarrierSocket
 from tunnelkit.relay.fast.datagrams import FlowPort, ServiceSocket
 from tunnelkit.relay.fast.dialling import dial
@@ -42,16 +43,11 @@ from tunnelkit.relay.fast.tls import Contexts
 from tunnelkit.relay.fast.transport import SecureTransport
 from tunnelkit.relay.fast.udp import ROOM
 from tunnelkit.relay.fast.work import WorkSocket
-from tunnelkit.relay.flowends import Arrived
-from tunnelkit.relay.flowtable import FlowTable
+from tunnelkit.relay.flows.ends import Arrived
+from tunnelkit.relay.flows.names import Names
+from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.join import IDLE, Join
-from tunnelkit.relay.names import Names
-from tunnelkit.relay.portable import (
-    BACKLOG,
-    IPortableReactor,
-    PortableRelay,
-    everywhere,
-)
+from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.relay.ticks import Ticks

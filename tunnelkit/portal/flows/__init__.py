@@ -1,0 +1,3 @@
+"""
+Flows through portals: their senders at the near one, their sockets at the far one.
+"""

@@ -1,0 +1,3 @@
+"""
+Keys, and the ways between portals of ours.
+"""

@@ -1,0 +1,3 @@
+"""
+Flows of datagrams, and what carries them, whatever their bytes go through.
+"""

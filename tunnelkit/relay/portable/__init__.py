@@ -1,0 +1,3 @@
+"""
+The relay over Twisted's own transports, for every reactor and system.
+"""
