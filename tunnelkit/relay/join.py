@@ -184,6 +184,7 @@ class Join:
         "_life",
         "_outcome",
         "_over",
+        "_paced",
         "_told",
         "_watch",
         "one",
@@ -213,6 +214,7 @@ class Join:
         self._over = False
         self._watch: IDelayedCall | None = None
         self._life = 0, 0, 0, 0
+        self._paced = forth is not None or back is not None
         self.one = _Side(self) if forth is None else _PacedSide(self, forth)
         self.other = _Side(self) if back is None else _PacedSide(self, back)
         self.one.far, self.other.far = self.other, self.one
@@ -305,9 +307,10 @@ class Join:
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         one, other = self.one, self.other
-        one.leave()
+        if self._paced:
+            one.leave()
+            other.leave()
         one.stream.release()
-        other.leave()
         other.stream.release()
         self._outcome = outcome
         told, self._told = self._told, None

@@ -56,8 +56,7 @@ class Late:
         """
         Call it off; nothing happens where it has come.
         """
-        if self in self._bucket:
-            del self._bucket[self]
+        if self._bucket.pop(self, self) is None:
             self._ticks.oneLess()
 
     def delay(self, secondsLater: float) -> None:

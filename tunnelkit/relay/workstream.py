@@ -223,10 +223,16 @@ class WorkStream:
 
         @raise WireError: it had before.
         """
-        self._check()
+        if not self._peerOpen:
+            self._check()
         self._peerOpen = False
-        self._pass(frame)
-        self._settle()
+        receiver = self._receiver
+        if self._early is None and receiver is not None:
+            receiver.finished()
+        else:
+            self._pass(frame)
+        if self._released:
+            self._settle()
 
     def resetReceived(self, frame: Reset) -> None:
         """

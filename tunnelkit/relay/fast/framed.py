@@ -95,7 +95,11 @@ class FramedEnd(FastEnd, Work):
 
     def _endReceived(self, frame: End) -> None:
         self._far = None
-        super()._endReceived(frame)
+        stream = self._stream
+        if stream is None:
+            super()._endReceived(frame)  # which says what is wrong
+        else:
+            stream.endReceived(frame)
 
     def _resetReceived(self, frame: Reset) -> None:
         self._far = None

@@ -67,7 +67,10 @@ class WorkSocket(FramedEnd):
             if self._holds:
                 frames, self._held = self._held + frames, b""
                 self._holds = self._corked = False
-            self.putBytes(frames)
+            if self.full:
+                self.putBytes(frames)
+            else:
+                self._sendNow(frames)
 
     def announce(self, opening: bytes) -> None:
         """
