@@ -1,9 +1,11 @@
 """
-Tests for L{tunnelkit.admin.metrics}.
+Tests for L{tunnelkit.admin.metrics} and L{tunnelkit.admin.collector}.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,7 +21,7 @@ from tests.admin.asking import (
     AskingCase,
     FakeSource,
 )
-from tunnelkit.admin.metrics import StatusCollector
+from tunnelkit.admin.collector import StatusCollector
 
 Values = dict[tuple[str, str], float]
 
@@ -50,6 +52,15 @@ class MetricsTests(AskingCase):
         Ask and parse.
         """
         return parsed(self.ask("/metrics").body)
+
+    def test_loadedLate(self) -> None:
+        """
+        A server of which nobody asks for metrics does without the memory for them.
+        """
+        loaded = "import sys, tunnelkit.commands.server; print(*sys.modules)"
+        modules = subprocess.check_output([sys.executable, "-c", loaded], text=True)
+        self.assertIn("tunnelkit.admin.metrics", modules.split())
+        self.assertNotIn("prometheus_client", modules.split())
 
     def test_kind(self) -> None:
         """

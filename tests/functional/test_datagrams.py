@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
+from tests.functional.authority import Authority
 from tests.functional.case import (
     HOST,
     ClientProgram,
@@ -340,6 +341,27 @@ class ClientsTests(DatagramCase):
         self.assertGreater(made["packets"], 1000, service.output)
         self.assertLess(made["lost_percent"], 2.0)
         self.assertEqual(made.get("out_of_order", 0), 0)
+
+    async def test_quic(self) -> None:
+        """
+        A browser's newest protocol, QUIC, brings a page of a megabyte unharmed.
+        """
+        server, client = found("gtlsserver"), found("gtlsclient")
+        port, page, got = freePort(), noise(1_000_000), self.folder / "got"
+        chain, key = Authority().issue(["localhost"]).write(self.folder)
+        (self.folder / "page").write_bytes(page)
+        got.mkdir()
+        service = self.program(
+            server, "-q", "-d", str(self.folder), HOST, str(port), str(key), str(chain)
+        )
+        await service.says("Using document root")
+        address = await self.leads(self.client(self.server(), f"udp:{port}"))
+        await self.output(
+            client,
+            *("-q", "--exit-on-all-streams-close", f"--download={got}"),
+            *(address[0], str(address[1]), "https://localhost/page"),
+        )
+        self.assertEqual((got / "page").read_bytes(), page)
 
 
 class TroubleTests(DatagramCase):

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from tests.relay.fast.case import ABLE, LoopCase
@@ -35,20 +36,21 @@ class Watcher:
     @ivar events: what happened.
     @ivar fd: where, or -1 where it is watched no more.
     @ivar failures: how often it was told of a bug.
+    @ivar call: what it does then.
     """
 
     def __init__(self, call: Callable[[], object] = lambda: None) -> None:
         self.events: list[int] = []
         self.fd = -1
         self.failures = 0
-        self._call = call
+        self.call = call
 
     def happened(self, event: int) -> None:
         """
         Remember that.
         """
         self.events.append(event)
-        self._call()
+        self.call()
 
     def failed(self) -> None:
         """
@@ -142,6 +144,22 @@ class LoopTests(LoopCase):
         self.time += SHARED
         self.own.doRead()
         self.assertEqual(self.own.bite, BITE)
+
+    def test_severalBulks(self) -> None:
+        """
+        Several who move bulk are not others to each other, however long they do.
+        """
+
+        def move(fd: int) -> None:
+            self.own.bulky.add(fd)
+
+        for _ in range(3):
+            bulk, source = self.watched()
+            bulk.call = partial(move, bulk.fd)
+            source.send(b"x")
+        while self.time < 3 * SHARED:
+            self.own.doRead()
+            self.assertEqual(self.own.bite, BITE)
 
     def test_told(self) -> None:
         """

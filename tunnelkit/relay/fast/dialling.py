@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from functools import lru_cache
 from typing import Final
 
 from twisted.internet.defer import Deferred, fail
@@ -49,12 +50,13 @@ def dial(
         sock.setsockopt(_TCP, _NODELAY, 1)
     else:
         tune(sock)
+    peer = _pair(address.host, address.port)
     try:
-        number = sock.connect_ex((address.host, address.port))
+        number = sock.connect_ex(peer)
     except OSError as e:  # an address that is none, to this system
         number = e.errno or errno.EADDRNOTAVAIL
     if not number or (number in _PENDING and _isThere(sock)):
-        return RawSocket(loop, sock, (address.host, address.port))
+        return RawSocket(loop, sock, peer)
     if number in _PENDING:
         try:
             return _Dialling(loop, clock, sock, address, timeout).dialled
@@ -62,6 +64,14 @@ def dial(
             number = e.errno or 0
     sock.close()
     return fail(_undialled(address, number))
+
+
+@lru_cache
+def _pair(host: str, port: int) -> tuple[str, int]:
+    """
+    Give an address as sockets have it, the same for all who are connected to it.
+    """
+    return host, port
 
 
 def _isThere(sock: Socket) -> bool:
@@ -108,7 +118,7 @@ class _Dialling:
             self._sock.close()
             self.dialled.errback(_undialled(self._address, number))
         else:
-            peer = self._address.host, self._address.port
+            peer = _pair(self._address.host, self._address.port)
             self.dialled.callback(RawSocket(self._loop, self._sock, peer))
 
     def failed(self) -> None:

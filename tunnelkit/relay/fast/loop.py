@@ -89,6 +89,7 @@ class Loop:
         """
         self.pipes = Pipes()
         self.bulky: set[int] = set()
+        self._bulkyBefore: set[int] = set()
         self.bite = BITE
         self._bulkyUntil = self._sharedUntil = 0.0
         self._reactor = reactor
@@ -209,12 +210,13 @@ class Loop:
         Bulk was moved.  Others are not to wait for it, neither here nor in the
         programs for which it keeps a processor busy.
         """
-        bulky = self.bulky
-        if any(fd not in bulky for fd, _ in events):
+        bulky, before = self.bulky, self._bulkyBefore
+        if any(fd not in bulky and fd not in before for fd, _ in events):
             self._sharedUntil = now + SHARED
         self.bite = SHARED_BITE if now < self._sharedUntil else BITE
         if now >= self._bulkyUntil:
-            bulky.clear()
+            # In two steps, so that nobody is forgotten who goes on.
+            self._bulkyBefore, self.bulky = bulky, set()
             self._bulkyUntil = now + SHARED
         os.sched_yield()
 

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
+from sys import intern
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -130,6 +131,8 @@ class FastRelay:
         Take over an authenticated work connection.
         """
         transport, peer = connection.transport, peerOf(connection.transport)
+        if client:
+            peer = intern(peer)  # it is the server, for all of them
         rules = peer, owner, client, self._ticks, self._idle
         if isinstance(transport, SecureTransport):
             connection.hold(Holder())
