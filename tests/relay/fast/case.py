@@ -254,6 +254,12 @@ class Stingy:
             raise BlockingIOError
         return self._sock.send(memoryview(data)[: self._most], flags)
 
+    def sendmsg(self, pieces: list[bytes]) -> int:
+        """
+        Take a little of several pieces, likewise.
+        """
+        return self.send(b"".join(pieces))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 

@@ -23,6 +23,7 @@ from service_identity.hazmat import DNS_ID
 from tunnelkit.relay.fast.buffer import LARGE
 from tunnelkit.relay.secure import ALPN, ClientTLS, Seen, ServerTLS
 from tunnelkit.wire.certificate import CertificatePair
+from tunnelkit.wire.records import Records
 
 _RECORD: Final = 16384
 """The most that is encrypted in one piece."""
@@ -107,6 +108,7 @@ class TLS:
     """
 
     __slots__ = (
+        "_bounds",
         "_certificate",
         "_in",
         "_object",
@@ -133,6 +135,7 @@ class TLS:
         self._records: Any
         self._in: Any
         self._out: Any
+        self._bounds = Records()
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -167,6 +170,7 @@ class TLS:
         Take ciphertext that was read ahead.
         """
         self._in.write(data)
+        self._bounds.follow(data, len(data))
 
     def shake(self) -> bool:
         """
@@ -193,6 +197,7 @@ class TLS:
         count = self.sock.recv_into(_SCRATCH)
         if count:
             self._in.write(_CIPHERTEXT[:count])
+            self._bounds.follow(_SCRATCH, count)
         else:
             self.closed = True
         return bytes(_CIPHERTEXT[: min(count, most)])
@@ -215,18 +220,36 @@ class TLS:
         if not count:
             self.closed = True
             return 0
-        if count <= _RECORD:
+        bounds, at, total = self._bounds, 0, 0
+        if bounds.whole(_SCRATCH, count):
             self._in.write(_CIPHERTEXT[:count])
-            return self.decrypt(place)
-        total = 0
-        # By and by: memory keeps the size that it once had.
-        for at in range(0, count, _RECORD):
-            self._in.write(_CIPHERTEXT[at : min(at + _RECORD, count)])
-            with contextlib.suppress(BlockingIOError):
-                total += self.decrypt(place[total:])
+            total, at = self._decryptOne(place), count
+        # Record by record: memory keeps the size that it once had.
+        while at < count and (end := bounds.end(_SCRATCH, at, count)) >= 0:
+            self._in.write(_CIPHERTEXT[at:end])
+            total += self._decryptOne(place[total:] if total else place)
+            at = end
+        if at < count:
+            self._in.write(_CIPHERTEXT[at:count])
         if not total and not self.closed:
             raise BlockingIOError
         return total
+
+    def _decryptOne(self, place: Any) -> int:
+        """
+        Decrypt the one record that is there.
+
+        @return: how many bytes it had for us.
+        """
+        try:
+            count: int = self._records.read(LARGE, place)
+        except ssl.SSLWantReadError:  # it was for OpenSSL
+            return 0
+        except ssl.SSLZeroReturnError:  # what an end is once this side has ended, too
+            count = 0
+        if not count:
+            self.closed = True
+        return count
 
     def decrypt(self, place: Any) -> int:
         """
@@ -261,11 +284,11 @@ class TLS:
         if size <= _RECORD:
             self._records.write(data)
             return self._sendNow(self._rest + self._out.read())
-        pieces = [self._rest]
+        pieces = [self._rest] if self._rest else []
         for at in range(0, size, _RECORD):
             self._records.write(data[at : at + _RECORD])
             pieces.append(self._out.read())
-        return self._sendNow(b"".join(pieces))
+        return self._sendAll(pieces)
 
     def flush(self) -> bool:
         """
@@ -285,6 +308,17 @@ class TLS:
             sent = 0
         self._rest = b"" if sent == len(ready) else ready[sent:]
         return not self._rest
+
+    def _sendAll(self, pieces: list[bytes]) -> bool:
+        try:
+            sent = self.sock.sendmsg(pieces)
+        except BlockingIOError:
+            sent = 0
+        if sent == sum(map(len, pieces)):
+            self._rest = b""
+            return True
+        self._rest = b"".join(pieces)[sent:]
+        return False
 
     def end(self) -> bool:
         """
