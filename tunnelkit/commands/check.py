@@ -15,7 +15,7 @@ from twisted.internet.task import react
 from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 
 from tunnelkit.checking import Report, Step, runCheck
-from tunnelkit.commands.client import ServerOptions
+from tunnelkit.commands.login import ServerOptions
 from tunnelkit.commands.process import limitLog
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.settings import ClientSettings
