@@ -27,6 +27,7 @@ from tunnelkit.wire.certificate import parseFingerprint
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Closed, Refused, Start
+from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
 
 NOBODY = Token("nobody", "w" * 32)
@@ -125,6 +126,76 @@ class ConnectTests(WholeCase):
         client.startService()
         self.network.settle()
         self.assertEqual(heard, [["tcp://vps.example.org:9000"]])
+
+    def test_lost(self) -> None:
+        """
+        Whoever embeds a client hears when a tunnel is lost with the server, and when
+        that is back.
+        """
+        self.serve()
+        heard: list[str] = []
+        client: Client
+        client = self.client(changed=lambda: heard.append(client.tunnels[0].address))
+        client.startService()
+        self.network.settle()
+        self.stop(self.server)
+        self.network.elapse(3)
+        self.serve()
+        self.network.elapse(3)
+        opened = "tcp://vps.example.org:9000"
+        self.assertEqual(heard, [opened, "", opened])
+
+    def test_patient(self) -> None:
+        """
+        A client that is told to be patient goes on trying with a token that was never
+        good, and asking for a tunnel that is refused, in case somebody mends that.
+        """
+        self.serve()
+        reactor: Any = self.network
+        token = Token.new("bob", random)
+        patient = makeClient(
+            self.settingsOf(token),
+            reactor,
+            random,
+            self.failures.append,
+            patient=True,
+        )
+        self.clients.append(patient)
+        patient.startService()
+        self.network.elapse(60)
+        lines = [line for line in self.log.lines("warn") if "trying again" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertIn("the server does not accept this token", lines[0])
+        rights = Verifier.of(token.secret, random)
+        addUser(self.state / "users.toml", "bob", rights)
+        self.network.elapse(16)
+        self.assertServed()
+        self.assertEqual(self.failures, [])
+
+    def test_patientTunnel(self) -> None:
+        """
+        The same where the tunnel is refused.
+        """
+        self.serve(allowed=PortSet.parse("9001-9002"))
+        reactor: Any = self.network
+        patient = makeClient(
+            self.settingsOf(self.token),
+            reactor,
+            random,
+            self.failures.append,
+            patient=True,
+        )
+        self.clients.append(patient)
+        patient.startService()
+        self.network.elapse(60)
+        (line,) = self.log.lines("warn")
+        self.assertIn("port 9000 is not among those", line)
+        self.assertIn("(trying again)", line)
+        self.stop(self.server)
+        self.serve()
+        self.network.elapse(20)
+        self.assertServed()
+        self.assertEqual(self.failures, [])
 
     def test_noLease(self) -> None:
         """

@@ -67,12 +67,15 @@ class Client(Service):
         failed: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
         lease: bool = True,
+        patient: bool = False,
     ) -> None:
         """
         @param random: gives numbers from 0 to below 1.
         @param failed: told, in one sentence, of a failure that no waiting can mend.
-        @param changed: told when a tunnel was opened or refused.
+        @param changed: told when a tunnel was opened, refused or lost.
         @param lease: whether ports stay this user's afterwards.
+        @param patient: whether all is tried again and again, even what no waiting can
+            be expected to mend.
         """
         self._route = route
         self._caller = caller
@@ -84,14 +87,15 @@ class Client(Service):
             spec.name: LOCAL[spec.kind](spec, relay, clock) for spec in specs
         }
         self.tunnels = tuple(
-            Wanted(spec, clock, random, self._answered, lease) for spec in specs
+            Wanted(spec, clock, random, self._answered, lease, patient)
+            for spec in specs
         )
         self._backoff = Backoff(random)
         self._connecting: Deferred[Reached] | None = None
         self._waiting: IDelayedCall | None = None
         self._line: Line | None = None
         self._draining = False
-        self._known = False
+        self._known = patient
         self._since: float | None = None
         self._said = ""
 
@@ -182,8 +186,11 @@ class Client(Service):
         """
         self._line = None
         since, self._since = self._since, None
+        lost = any(tunnel.address for tunnel in self.tunnels)
         for tunnel in self.tunnels:
             tunnel.forget()
+        if lost:
+            self._changed()
         if not self.running or self._draining:
             return
         # Whoever answers there may have written it.
@@ -275,12 +282,14 @@ def makeClient(
     failed: Callable[[str], None],
     changed: Callable[[], None] = lambda: None,
     lease: bool = True,
+    patient: bool = False,
 ) -> Client:
     """
     Put a client together.
 
     @param random: gives so many random bytes, such as C{os.urandom}.
     @param failed: told, in one sentence, of a failure that no waiting can mend.
+    @param patient: whether it goes on trying at those, too, and tells nobody.
     """
     relay = relayFor(reactor)
     caller = Caller(
@@ -301,6 +310,7 @@ def makeClient(
         failed,
         changed,
         lease,
+        patient,
     )
 
 

@@ -65,11 +65,14 @@ class Wanted:
         random: Callable[[], float],
         changed: Callable[[], None],
         lease: bool = True,
+        patient: bool = False,
     ) -> None:
         """
         @param random: gives numbers from 0 to below 1.
         @param changed: told after each answer.
         @param lease: whether its port stays this user's afterwards.
+        @param patient: whether it is asked for again whatever the server says, even
+            where it was never open.
         """
         self.spec = spec
         self.address = ""
@@ -80,7 +83,7 @@ class Wanted:
         self._lease = lease
         self._channel: Asked | None = None
         self._again: IDelayedCall | None = None
-        self._known = False
+        self._known = patient
         self._said = ""
 
     def ask(self, channel: Asked) -> None:
