@@ -33,6 +33,7 @@ class Portal(Service):
     Either of the two.
 
     @ivar counts: what was dropped, and why.
+    @ivar relays: public addresses of tunnels to this portal.
     @ivar socket: its own socket.
     """
 
@@ -47,7 +48,7 @@ class Portal(Service):
         self.own = OwnAddress(
             servers, around.clock, around.random, self.socket.write, self.counts
         )
-        self._relay = self.place(settings.relay) if settings.relay else None
+        self.relays = [self.place(settings.relay)] if settings.relay else []
         self._seconds = LoopingCall(self._second)
         self._seconds.clock = around.clock
         self._warned = False
@@ -72,8 +73,15 @@ class Portal(Service):
         if self.settings.secret is None:
             # A program that is not ours reads one address, so it must be the right one.
             return Candidates((self.own.addresses if self.settings.stun else local)[:1])
-        relay = self._relay.first() if self._relay else None
-        return Candidates(unique([*self.own.addresses, *local]), unique([relay]))
+        return Candidates(unique([*self.own.addresses, *local]), self.relayAddresses)
+
+    @property
+    def relayAddresses(self) -> tuple[Address, ...]:
+        """
+        Where it may be found through tunnels, as far as that is known.
+        """
+        # Whether a near portal has IPv4, IPv6 or both is not known here.
+        return unique(each for relay in self.relays for each in relay.ofEachFamily())
 
     def startService(self) -> None:
         """
@@ -104,6 +112,8 @@ class Portal(Service):
         if self._seconds.running:
             self._seconds.stop()
         self.own.stop()
+        for relay in self.relays:
+            relay.stop()
         self.socket.close()
         self._report()
 

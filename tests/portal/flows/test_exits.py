@@ -315,7 +315,10 @@ class CandidatesTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        A portal with more addresses than fit tells the likeliest.
+        A portal with more addresses than fit tells the likeliest, and of relays all.
         """
         candidates = Candidates(tuple(("10.0.0.1", port) for port in range(1, 20)))
         self.assertEqual(len(Candidates.parse(str(candidates)).direct), MOST)
+        relays = (("192.0.2.1", 1), ("192.0.2.1", 2))
+        read = Candidates.parse(str(Candidates(candidates.direct, relays)))
+        self.assertEqual(read, Candidates(candidates.direct[: MOST - 2], relays))

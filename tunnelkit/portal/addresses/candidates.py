@@ -52,8 +52,10 @@ class Candidates:
         )
 
     def __str__(self) -> str:
-        relays = (f"{_RELAY}{shown(address)}" for address in self.relays)
-        return " ".join([*map(shown, self.direct), *relays][:MOST])
+        # Where all else fails there is the relay, so it is not what is left out.
+        relays = [f"{_RELAY}{shown(address)}" for address in self.relays[:MOST]]
+        direct = map(shown, self.direct[: MOST - len(relays)])
+        return " ".join([*direct, *relays])
 
     def __bool__(self) -> bool:
         return bool(self.direct or self.relays)

@@ -87,8 +87,7 @@ class OwnAddress:
         """
         asked = False
         for server in self._servers:
-            server.refresh()
-            for address in _ofEachFamily(server.addresses):
+            for address in server.ofEachFamily():
                 asked = True
                 if address not in self._open:
                     self._ask(address)
@@ -171,13 +170,3 @@ class OwnAddress:
                     "the NAT here shows each peer another port: a direct path works to"
                     " portals behind a full-cone NAT or none alone"
                 )
-
-
-def _ofEachFamily(addresses: Sequence[Address]) -> list[Address]:
-    """
-    Give the first address of each family.
-    """
-    found: dict[bool, Address] = {}
-    for address in addresses:
-        found.setdefault(":" in address[0], address)
-    return list(found.values())

@@ -57,6 +57,17 @@ class Place:
         self.refresh()
         return self.addresses[0] if self.addresses else None
 
+    def ofEachFamily(self) -> list[Address]:
+        """
+        Give the first address of each family, and see to it that they are known the
+        next time.
+        """
+        self.refresh()
+        found: dict[bool, Address] = {}
+        for address in self.addresses:
+            found.setdefault(":" in address[0], address)
+        return list(found.values())
+
     def turn(self) -> None:
         """
         Nobody is at the first address: give the others their turn.

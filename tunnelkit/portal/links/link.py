@@ -138,7 +138,9 @@ class Link:
         @param relays: addresses of tunnels to it.
         """
         before, self._direct = self._direct, tuple(direct)
-        self._relays = tuple(relays)
+        # One that is in use is none of the direct ways, though it be withdrawn.
+        used = [self.path] if self.relayed and self.path is not None else []
+        self._relays = tuple(dict.fromkeys([*relays, *used]))
         if self._direct != before and self._tries is not None:
             # The time for a direct way begins when it is known where that might lead.
             self._seek()
