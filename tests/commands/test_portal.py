@@ -4,6 +4,8 @@ Tests for L{tunnelkit.commands.portal}.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.application.service import IServiceMaker
@@ -14,10 +16,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from tunnelkit.commands import portal
 from tunnelkit.commands.portal import Options
 from tunnelkit.portal.settings import PortalSettings
+from tunnelkit.settings import ClientSettings
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.token import Token
 
 SECRET = "0123456789abcdef" * 4
 FAR = ("--serve", "127.0.0.1:9999")
+TOKEN = Token("default", "a2" * 16)
 NEAR = ("--listen", "4001", "--connect", "192.0.2.1:7000")
 
 
@@ -53,7 +58,7 @@ class OptionsCase(SynchronousTestCase):
         """
         Read a command line.
         """
-        options = Options(environ={}, ipv6=lambda: True)
+        options = Options({}, lambda: True, lambda: "laptop")
         options.parseOptions(list(words))
         return options.settings
 
@@ -120,6 +125,34 @@ class ReadTests(OptionsCase):
         self.assertEqual((settings.longest, settings.punching), (1200, 3.0))
         self.assertEqual(settings.rendezvousAt, "tcp6:8900:backlog=4096")
 
+    def test_via(self) -> None:
+        """
+        A server for a tunnel, with what a client says about how to log in there.
+        """
+        token = self.file("token", f"{TOKEN}\n")
+        login = ("--via", "vps.example", "--token-file", token)
+        expected = ClientSettings(
+            server=HostPort("vps.example", 8910),
+            token=TOKEN,
+            name="laptop",
+            tunnels=(),
+            grace=0.0,
+        )
+        self.assertEqual(self.read(*FAR, *login).via, expected)
+        via = self.read(*FAR, *login, "--fingerprint", "ab" * 32, "--verify").via
+        assert via is not None
+        self.assertEqual((via.fingerprint, via.verify), (b"\xab" * 32, True))
+        path = self.file(
+            "portal.toml",
+            'serve = "127.0.0.1:9999"\nvia = "vps.example:443"\ninsecure = true\n'
+            'token-file = "token"\n',
+        )
+        via = self.read("--config", path).via
+        assert via is not None
+        self.assertEqual(via.server, HostPort("vps.example", 443))
+        self.assertEqual((via.token, via.insecure), (TOKEN, True))
+        self.assertIsNone(self.read(*FAR).via)
+
     def test_bind(self) -> None:
         """
         The portal's own socket is on all addresses, or on one, and its port may be any.
@@ -167,6 +200,17 @@ class ReadTests(OptionsCase):
         The secret does not get into logs with the settings.
         """
         self.assertNotIn(SECRET, repr(self.read(*FAR)))
+
+    def test_light(self) -> None:
+        """
+        A portal without a tunnel does not load what logs in to servers.
+        """
+        program = (
+            "import sys; from tunnelkit.commands import portal;"
+            "import tunnelkit.portal.service, tunnelkit.commands.surroundings;"
+            "sys.exit('tunnelkit.client' in sys.modules)"
+        )
+        self.assertEqual(subprocess.run([sys.executable, "-c", program]).returncode, 0)
 
     def test_plugin(self) -> None:
         """
@@ -243,6 +287,33 @@ class RefusalTests(OptionsCase):
         sentence = self.refused(*FAR, *relay[:2], "--compatible")
         self.assertIn("--relay needs sealed packets", sentence)
 
+    def test_via(self) -> None:
+        """
+        A tunnel is the far side's and for sealed packets, needs a token, and what is
+        for the tunnel's server is of no use without one.
+        """
+        secret = ("--secret-file", self.secret)
+        token = ("--token-file", self.file("token", str(TOKEN)))
+        via = ("--via", "vps.example")
+        sentence = self.refused(*NEAR, *secret, *via, *token)
+        self.assertIn("--via is the far side's", sentence)
+        sentence = self.refused(*FAR, *via, *token, "--compatible")
+        self.assertIn("--via needs sealed packets", sentence)
+        sentence = self.refused(*FAR, *secret, *via)
+        self.assertIn("give a file that holds it with --token-file", sentence)
+        sentence = self.refused(*FAR, *secret, *via, *token, "--insecure", "--verify")
+        self.assertIn("leave it out, or --verify", sentence)
+        for words in (
+            token,
+            ("--token", str(TOKEN)),
+            ("--fingerprint", "ab" * 32),
+            ("--verify",),
+            ("--insecure",),
+        ):
+            sentence = self.refused(*FAR, *secret, *words)
+            expected = f"{words[0]} is about the server of --via: give both, or neither"
+            self.assertEqual(sentence, expected)
+
     def test_values(self) -> None:
         """
         A value that is none is refused by the name of its option.
@@ -259,6 +330,8 @@ class RefusalTests(OptionsCase):
             ["--rendezvous", "ftp://x/"],
             ["--rendezvous", "http:///x"],
             ["--relay", "nowhere"],
+            ["--via", "no where"],
+            ["--via", "vps.example:0"],
             ["--max-datagram", "0"],
             ["--max-datagram", "65475"],
             ["--max-datagram", "many"],

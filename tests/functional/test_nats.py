@@ -156,6 +156,24 @@ class NatsCase(FunctionalCase):
         command = [sys.executable, "-m", "tunnelkit.commands.console", "portal"]
         return self.program(*self.entering(name), *command, *options)
 
+    async def tunnelServer(self) -> list[str]:
+        """
+        Start a tunnel server in the public place.
+
+        @return: what tells a far portal of it.
+        """
+        state = self.state()
+        command = [sys.executable, "-m", "tunnelkit.commands.console", "server"]
+        server = self.program(
+            *self.entering("pub"),
+            *command,
+            f"--port=tcp:8910:interface={WAN}.10",
+            f"--state={state}",
+            "--admin=off",
+        )
+        await server.says("listening on ")
+        return [f"--via={WAN}.10", f"--token-file={state / 'default.token'}"]
+
     def setUp(self) -> None:
         """
         Make a secret.
@@ -168,13 +186,15 @@ class NatsCase(FunctionalCase):
         assert TOP.exists()
 
     async def meet(
-        self, near: str, far: str, compatible: bool = False
+        self, near: str, far: str, compatible: bool = False, server: bool = False
     ) -> tuple[str, str]:
         """
         Have two portals meet, with a relay for them in the public place, and a sender
         send until it was answered.
 
         @param compatible: whether they speak as udptun does, which has no relay.
+        @param server: whether the relay is a real tunnel, which the far portal makes by
+            itself.
         @return: how the near portal says that the far one was reached: C{directly} or
             C{through a tunnel}, and where.
         """
@@ -186,7 +206,11 @@ class NatsCase(FunctionalCase):
         ]
         for service in services:
             await service.says("answering")
-        self.lab("far", "inner", f"{WAN}.10", "20417", "7000")
+        if server:
+            relay = await self.tunnelServer()
+        else:
+            self.lab("far", "inner", f"{WAN}.10", "20417", "7000")
+            relay = [f"--relay={WAN}.10:20417"]
         self.portal("pub", "--rendezvous-listen", f"tcp:8900:interface={WAN}.10")
         both = (
             "--compatible" if compatible else f"--secret-file={self.secret}",
@@ -197,7 +221,7 @@ class NatsCase(FunctionalCase):
         far_ = self.portal(
             "far",
             *("--serve=127.0.0.1:9999", "--name=home", "--bind=7000", *both),
-            *([] if compatible else [f"--relay={WAN}.10:20417"]),
+            *([] if compatible else relay),
         )
         await far_.says("the world sees this portal")
         near_ = self.portal(
@@ -284,6 +308,15 @@ class NatsTests(NatsCase):
         Symmetric NATs reach each other through the relay.
         """
         await self.assertReached("symmetric", "symmetric", "through a tunnel")
+
+    async def test_tunnel(self) -> None:
+        """
+        Symmetric NATs reach each other through a tunnel server, of which the far portal
+        alone was told.
+        """
+        reached, at = await self.meet("symmetric", "symmetric", server=True)
+        self.assertEqual(reached, "through a tunnel")
+        self.assertEqual(at.partition(":")[0], f"{WAN}.10")
 
     async def test_compatible(self) -> None:
         """

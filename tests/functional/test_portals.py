@@ -4,17 +4,22 @@ Functional tests of portals: real processes on loopback.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
+from typing import Final
 
 import treq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, FunctionalCase
+from tests.functional.case import HOST, FunctionalCase, ServerProgram
 from tests.functional.programs import LIMIT, Program, reactor, until
 from tests.functional.sockets import freePort
+
+SIX: Final = r"tcp6:{port}:interface=\:\:1"
+"""A server's port for IPv6 alone."""
 
 
 def udp(port: int = 0) -> socket:
@@ -189,6 +194,104 @@ class NativeTests(PortalsCase):
         await self.near(await self.far())
         for program in self._programs:
             self.assertEqual(await program.stop(), 0)
+
+
+class ViaTests(PortalsCase):
+    """
+    A far portal that makes a tunnel of a server by itself.
+    """
+
+    def inward(self, server: ServerProgram, *options: str | Path) -> Program:
+        """
+        Start a far portal that does.
+        """
+        return self.portal(
+            f"--serve={HOST}:{self.behind.getsockname()[1]}",
+            f"--bind={HOST}:0",
+            f"--token-file={server.token}",
+            *options,
+        )
+
+    async def test_relayed(self) -> None:
+        """
+        A near portal that has IPv6 alone reaches a far one that has IPv4 alone through
+        the tunnel of a server that has both, and again after the server was killed;
+        several near portals are told apart.
+        """
+        port = freePort()
+        where = [SIX.format(port=port)]
+        server = self.server("--bind=::1", ports=where)
+        url = await self.rendezvous()
+        named = ("--name=home", f"--rendezvous={url}")
+        far = self.inward(server, *named, f"--via=[::1]:{port}")
+        await far.says(r"come through the tunnel at UDP \[::1\]:\d+")
+        near = ("home", f"--rendezvous={url}", "--punch-timeout=1", "--bind=[::1]:0")
+        listens = [await self.near(*near) for _ in range(2)]
+        for listen, program in zip(listens, self._programs[-2:], strict=True):
+            await program.says(r"home is reached through a tunnel at \[::1\]:\d+")
+            self.assertEqual(await self.asked(self.sender(), listen, b"one"), b"ONE")
+        await server.kill()
+        await far.says("the tunnel at UDP .* is gone")
+        since = far.mark()
+        self.server("--bind=::1", ports=where, state=server.state)
+        await far.says("come through the tunnel at UDP", since)
+        await self.answered(listens[0])
+
+    async def answered(self, listen: tuple[str, int]) -> None:
+        """
+        Wait until a sender is answered.
+        """
+        sender = self.sender()
+        sender.setblocking(False)
+        self.behind.setblocking(False)
+
+        def answered() -> bool:
+            sender.sendto(b"two", listen)
+            with contextlib.suppress(BlockingIOError):
+                got, source = self.behind.recvfrom(65535)
+                self.behind.sendto(got.upper(), source)
+            with contextlib.suppress(BlockingIOError):
+                return sender.recv(65535) == b"TWO"
+            return False
+
+        await until(answered, "an answer", 30)
+
+    async def test_withoutRendezvous(self) -> None:
+        """
+        Without a rendezvous a near portal connects to the address that the log shows,
+        and the portal is reached at its own address all the same.
+        """
+        server = self.server()
+        far = self.inward(server, f"--via={HOST}:{server.port}")
+        at = await far.says(rf"is at UDP {HOST}:(\d+)")
+        found = await far.says(rf"near portals get here with --connect {HOST}:(\d+)")
+        self.assertNotEqual(found[1], at[1])
+        for port in (found[1], at[1]):
+            listen = await self.near(int(port))
+            self.assertEqual(await self.asked(self.sender(), listen, b"one"), b"ONE")
+        for program in reversed(self._programs):
+            self.assertEqual(await program.stop(), 0)
+
+    async def test_noServer(self) -> None:
+        """
+        Neither a server that is not there nor a token that is wrong stops a portal: it
+        goes on trying.
+        """
+        server = self.server()
+        wrong = self.file("wrong", f"tk1_default_{'b3' * 16}")
+        wrong.chmod(0o600)
+        far = self.inward(
+            server, f"--via={HOST}:{server.port}", f"--token-file={wrong}"
+        )
+        await far.says("the server does not accept this token.*; trying again")
+        listen = await self.near(int((await far.says(rf"UDP {HOST}:(\d+)"))[1]))
+        self.assertEqual(await self.asked(self.sender(), listen, b"one"), b"ONE")
+        port = freePort()
+        far = self.inward(server, f"--via={HOST}:{port}")
+        await far.says("; trying again")
+        await server.stop()
+        self.server(port=port, state=server.state)
+        await far.says("near portals get here with --connect")
 
 
 class MeetingTests(PortalsCase):

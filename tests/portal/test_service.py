@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
 from tests.logs import Log
 from tests.portal.net import Machine, NetCase, Talker, at
@@ -18,8 +19,17 @@ from tunnelkit.portal.far import FarPortal
 from tunnelkit.portal.near import NearPortal
 from tunnelkit.portal.portals import REPORTED
 from tunnelkit.portal.service import HTTP, PortalService, makePortal
+from tunnelkit.portal.via import Via
+from tunnelkit.settings import ClientSettings
+from tunnelkit.wire.token import Token
 
 TOP = Path(__file__).parent.parent.parent
+VIA = ClientSettings(
+    server=at("192.0.2.9", 8910),
+    token=Token("default", "a2" * 16),
+    name="laptop",
+    tunnels=(),
+)
 
 
 class ServiceTests(NetCase):
@@ -51,6 +61,7 @@ class ServiceTests(NetCase):
         for given, kinds in (
             ({"serve": at("127.0.0.1", 1)}, [FarPortal]),
             ({"serve": at("127.0.0.1", 1), "rendezvous": url}, [FarPortal]),
+            ({"serve": at("127.0.0.1", 1), "via": VIA}, [FarPortal, Via]),
             ({"leads": (lead,), "rendezvous": url}, [NearPortal]),
             ({"control": "tcp:1"}, [NearPortal, HTTP]),
             ({"rendezvousAt": "tcp:1", "serve": at("h", 1)}, [HTTP, FarPortal]),
@@ -76,6 +87,24 @@ class ServiceTests(NetCase):
         service = self.made(rendezvousAt="tcp:8900")
         error = self.assertRaises(StartFailed, service.startService)
         self.assertIn("the rendezvous cannot listen on tcp:8900", str(error))
+
+    def test_via(self) -> None:
+        """
+        A far portal logs in to the server of its tunnel, goes on when that is not to be
+        had, and leaves nothing behind.
+        """
+        log = Log(self)
+        service = self.running(self.made(serve=at("127.0.0.1", 1), via=VIA))
+        self.reactor.advance(0)
+        ((host, port, factory, _, _),) = self.reactor.tcpClients
+        self.assertEqual((host, port), ("192.0.2.9", 8910))
+        connector = self.reactor.connectors[0]
+        factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+        (line,) = log.lines("warn")
+        self.assertIn("; trying again", line)
+        self.reactor.advance(1)
+        self.assertEqual(len(self.reactor.tcpClients), 2)
+        self.assertTrue(all(part.running for part in service))
 
     def test_drain(self) -> None:
         """

@@ -6,16 +6,23 @@ C{twistd tunnelportal}: options, and the service that they describe.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
 
 from tunnelkit.commands.config import Reading, number, text, texts, truth
-from tunnelkit.commands.endpoints import hasIPv6, listening
-from tunnelkit.commands.options import ConfiguredOptions, seconds
+from tunnelkit.commands.endpoints import (
+    DEFAULT_PORT,
+    hasIPv6,
+    listening,
+    serverAddress,
+)
+from tunnelkit.commands.login import LoginOptions
+from tunnelkit.commands.options import seconds
 from tunnelkit.commands.portalvalues import (
     bound,
     length,
@@ -29,11 +36,18 @@ from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.portal.addresses.own import MOST as STUN_SERVERS
 from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.portal.settings import PortalSettings, Target
+from tunnelkit.settings import ClientSettings
 from tunnelkit.wire import sealed, tags
 from tunnelkit.wire.address import HostPort, parseHostPort
 
+LOGIN: Final = [
+    *(str(option[0]) for option in LoginOptions.optParameters),
+    *(str(option[0]) for option in LoginOptions.optFlags),
+]
+"""Options that say how to log in to the server of C{--via}."""
 
-class Options(ConfiguredOptions):
+
+class Options(LoginOptions):
     """
     What C{twistd tunnelportal} can be told.
 
@@ -92,6 +106,15 @@ class Options(ConfiguredOptions):
             " to the socket of --bind. Near sides go there where no direct path works.",
         ],
         [
+            "via",
+            None,
+            None,
+            "The far side's: a tunnel server, HOST[:PORT], where PORT is"
+            f" {DEFAULT_PORT} if it is left out, or a client endpoint description. The"
+            " portal makes a UDP tunnel there, which leads to its own socket and does"
+            " what that of --relay does. Needs a token.",
+        ],
+        [
             "max-datagram",
             None,
             None,
@@ -138,7 +161,7 @@ class Options(ConfiguredOptions):
     ]
 
     fileKeys: ClassVar[Mapping[str, Reading]] = {
-        **ConfiguredOptions.fileKeys,
+        **LoginOptions.fileKeys,
         "serve": text,
         "name": text,
         "listen": texts,
@@ -149,6 +172,7 @@ class Options(ConfiguredOptions):
         "rendezvous": text,
         "stun": texts,
         "relay": text,
+        "via": text,
         "max-datagram": number,
         "punch-timeout": number,
         "control": text,
@@ -160,11 +184,14 @@ class Options(ConfiguredOptions):
         self,
         environ: Mapping[str, str] = os.environ,
         ipv6: Callable[[], bool] = hasIPv6,
+        host: Callable[[], str] = socket.gethostname,
     ) -> None:
         """
         @param ipv6: tells whether this machine has IPv6.
         """
-        super().__init__(environ)
+        super().__init__(environ, host)
+        for name in LOGIN:
+            self.docs[name] = f"With --via: {self.docs[name]}"
         self.hasIPv6 = ipv6
         self["listen"] = self["connect"] = self["stun"] = None
 
@@ -206,6 +233,7 @@ class Options(ConfiguredOptions):
             rendezvous=self.one("rendezvous", rendezvousURL, ""),
             stun=self.every("stun", lambda text: parseHostPort(text, 3478)),
             relay=self.one("relay", parseHostPort, None),
+            via=self._via(),
             longest=self._longest(compatible),
             punching=self.one("punch-timeout", seconds, PUNCHING),
             control=control,
@@ -227,6 +255,17 @@ class Options(ConfiguredOptions):
         if compatible:
             usual, most = tags.STOCK, tags.LONGEST
         return self.one("max-datagram", lambda text: length(text, most), usual)
+
+    def _via(self) -> ClientSettings | None:
+        server = self.one("via", serverAddress, None)
+        if server is not None:
+            return self.loginSettings(server, self.hostName(), (), 0.0)
+        for name in LOGIN:
+            if self._given(name):
+                raise UsageError(
+                    f"--{name} is about the server of --via: give both, or neither"
+                )
+        return None
 
     def _leads(self) -> tuple[tuple[HostPort, Target], ...]:
         listens = self.every("listen", listened)
@@ -260,8 +299,9 @@ class Options(ConfiguredOptions):
                 "there is nothing to do: give --serve HOST:PORT for the far side,"
                 " --listen and --connect for the near side, or --rendezvous-listen"
             )
-        if settings.relay and not settings.far:
-            raise UsageError("--relay is the far side's, which has --serve")
+        for name in ("relay", "via"):
+            if getattr(settings, name) and not settings.far:
+                raise UsageError(f"--{name} is the far side's, which has --serve")
         if len(settings.stun) > STUN_SERVERS:
             raise UsageError(f"--stun: {STUN_SERVERS} servers are enough")
 
@@ -282,8 +322,11 @@ class Options(ConfiguredOptions):
                 "--control-token-file is missing: who may use --control can open ways"
                 " to any portal"
             )
-        if compatible and settings.relay:
-            raise UsageError("--relay needs sealed packets: leave out --compatible")
+        for name in ("relay", "via"):
+            if getattr(settings, name) and compatible:
+                raise UsageError(
+                    f"--{name} needs sealed packets: leave out --compatible"
+                )
 
     def _checkNames(self, settings: PortalSettings) -> None:
         if settings.rendezvous and settings.far and not settings.name:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from tunnelkit.portal.addresses.places import Place
 from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.flows.exits import Exits
 from tunnelkit.portal.links.peers import Peer, Peers
 from tunnelkit.portal.links.rings import Indexes
 from tunnelkit.portal.portals import Portal
 from tunnelkit.portal.settings import PortalSettings, Surroundings
+from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.sealed import DATA, OPENING, makeNoise
 from tunnelkit.wire.tags import tagged, untagged
@@ -86,6 +88,8 @@ class FarPortal(Portal):
         self.announcing: Announcing | None = None
         self.own.changed = self.moved
         self._punched: dict[Address, int] = {}
+        self._tunnel: Place | None = None
+        self._told: tuple[Address, ...] = ()
         self._peers: Taking = (
             _Tagged(self) if settings.secret is None else _Sealed(self, settings.secret)
         )
@@ -139,6 +143,46 @@ class FarPortal(Portal):
                 self._punched[address] = ROUNDS
                 self.socket.write(PUNCH, address)
 
+    def tunnelled(self, at: HostPort | None) -> None:
+        """
+        A tunnel of a server leads to this portal.
+
+        @param at: its public address; None where there is no such tunnel any more.
+        """
+        before, self._tunnel = self._tunnel, None
+        if before is not None:
+            before.stop()
+            self.relays.remove(before)
+        if at is not None:
+            self._tunnel = self.place(at)
+            self.relays.append(self._tunnel)
+            self._sayTunnel(at)
+        elif before is not None:
+            self._log.warn(
+                "the tunnel at UDP {at} is gone: near portals that come through it wait"
+                " until it is back",
+                at=before.target,
+            )
+        self._tellRelays()
+
+    def _sayTunnel(self, at: HostPort) -> None:
+        if self.announcing is not None:
+            self._log.info(
+                "near portals that find no direct path come through the tunnel at UDP"
+                " {at}",
+                at=at,
+            )
+        else:
+            self._log.info("near portals get here with --connect {at}", at=at)
+
+    def _tellRelays(self) -> None:
+        """
+        Have the rendezvous know where the relays are, which may have been looked up.
+        """
+        before, self._told = self._told, self.relayAddresses
+        if self._told != before:
+            self.moved()
+
     def moved(self) -> None:
         """
         The world sees this portal at another address.
@@ -151,6 +195,7 @@ class FarPortal(Portal):
         """
         Punch, and see who waits.
         """
+        self._tellRelays()
         if self.announcing is not None:
             self.announcing.second()
         for address, left in list(self._punched.items()):

@@ -5,7 +5,9 @@ The service of a portal: near, far or rendezvous, with what belongs to it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.application.strports import service as listening
@@ -24,6 +26,11 @@ from tunnelkit.portal.rendezvous.rates import Rates
 from tunnelkit.portal.rendezvous.registry import Registry
 from tunnelkit.portal.settings import PortalSettings, Surroundings
 from tunnelkit.portal.web import BoundedSite
+from tunnelkit.settings import ClientSettings
+
+if TYPE_CHECKING:
+    from tunnelkit.client import Client
+    from tunnelkit.tunnels.spec import TunnelSpec
 
 
 class PortalService(MultiService):
@@ -99,7 +106,11 @@ def makePortal(
         serve("rendezvous", settings.rendezvousAt, root)
     rendezvous = _rendezvous(settings, around)
     if settings.far:
-        _far(settings, around, rendezvous).setServiceParent(service)
+        far = _far(settings, around, rendezvous)
+        far.setServiceParent(service)
+        if settings.via is not None:
+            # Not before that has its socket, to which this leads.
+            _via(far, settings.via, around, reactor).setServiceParent(service)
     elif settings.leads or settings.control:
         near = _near(settings, around, rendezvous)
         near.setServiceParent(service)
@@ -117,7 +128,7 @@ def _rendezvous(settings: PortalSettings, around: Surroundings) -> Rendezvous | 
 
 def _far(
     settings: PortalSettings, around: Surroundings, rendezvous: Rendezvous | None
-) -> IService:
+) -> FarPortal:
     far = FarPortal(settings, around)
     if rendezvous is not None:
         far.announcing = Announcing(
@@ -128,6 +139,26 @@ def _far(
             around.clock,
         )
     return far
+
+
+def _via(
+    far: FarPortal, settings: ClientSettings, around: Surroundings, reactor: Any
+) -> IService:
+    # A client is loaded where there is one.
+    from tunnelkit.client import makeClient
+    from tunnelkit.portal.via import Via
+
+    def make(spec: TunnelSpec, changed: Callable[[], None]) -> Client:
+        return makeClient(
+            replace(settings, tunnels=(spec,)),
+            reactor,
+            around.random,
+            lambda sentence: None,  # Who is patient does not fail.
+            changed,
+            patient=True,
+        )
+
+    return Via(far, make)
 
 
 def _near(

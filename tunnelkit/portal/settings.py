@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit.portal.addresses.places import Resolve
 from tunnelkit.portal.addresses.sockets import ListenUDP
 from tunnelkit.portal.links.link import PUNCHING
+from tunnelkit.settings import ClientSettings
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.sealed import LONGEST, Random
 
@@ -34,6 +35,8 @@ class PortalSettings:
     @ivar rendezvous: the URL of the rendezvous; empty for none.
     @ivar stun: servers that say where this portal is.
     @ivar relay: the public address of a UDP tunnel to the far side's own socket.
+    @ivar via: how to log in to the server through which the far side makes such a
+        tunnel by itself; None for none.
     @ivar longest: the longest datagram, in bytes.
     @ivar punching: after so many seconds without a direct way the relay is taken.
     @ivar control: where the near side's HTTP API is: a strports description, or None.
@@ -49,6 +52,7 @@ class PortalSettings:
     rendezvous: str = ""
     stun: tuple[HostPort, ...] = ()
     relay: HostPort | None = None
+    via: ClientSettings | None = None
     longest: int = LONGEST
     punching: float = PUNCHING
     control: str | None = None
