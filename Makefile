@@ -48,7 +48,8 @@ bench: $(RUNS)
 	@$(BIN)/python -m tests.bench --json build/bench/figures.json \
 		--svg build/bench/picture.svg --rst build/bench/table.txt \
 		--peers $(PEERS) $(BENCH)
-	@$(BIN)/python -m tests.bench.datagrams --json build/bench/datagrams.json
+	@$(BIN)/python -m tests.bench.datagrams --json build/bench/datagrams.json \
+		--peers $(PEERS)
 
 # What an earlier build left in build/lib would go into the wheel.
 dist: $(RUNS)

@@ -252,7 +252,7 @@ static void rate(int port, int flows, double each, int size, double seconds)
         for (int i = 0; i < count; i++)
             while (recv(fds[events[i].data.u64], buffer, MOST, 0) >= 0)
                 answered++;
-        if (t > last + 1.0 || (t > last && answered >= sent))
+        if (t > last + 1.0 || (t > last && sent >= due && answered >= sent))
             break;
     }
     printf("%ld %ld %.6f\n", sent, answered, now() - begun);

@@ -24,6 +24,7 @@ from typing import Final
 from tests.bench.procfs import resident
 from tests.bench.stage import Broken, Interrupted, Process, Stage, found
 from tests.bench.table import number
+from tests.bench.udppeers import started, verdicts
 from tests.bench.ways import HOST, prepared
 from tests.functional.programs import TWISTD
 from tests.functional.sockets import freePort
@@ -125,9 +126,14 @@ def built(stage: Stage) -> Path:
     return program
 
 
-def opened(stage: Stage, program: Path) -> Iterator[Way]:
+def opened(
+    stage: Stage, program: Path, peers: Sequence[str], say: Callable[[str], None]
+) -> Iterator[Way]:
     """
     Start the service, and all ways to it.
+
+    @param peers: other tunnels that are wanted.
+    @param say: told of those that are not there.
     """
 
     def start(*words: object) -> None:
@@ -142,6 +148,8 @@ def opened(stage: Stage, program: Path) -> Iterator[Way]:
     yield Way(FORWARDERS, "two forwarders", second)
     yield tunnelkit(stage, "plain", "tunnelkit plain", service, "--insecure")
     yield tunnelkit(stage, "tls", "tunnelkit TLS", service)
+    for name, public, (server, client) in started(stage, peers, service, say):
+        yield Way(name, name, public, {"server": server, "client": client})
 
 
 def tunnelkit(stage: Stage, key: str, name: str, service: int, *options: str) -> Way:
@@ -300,11 +308,12 @@ def main(
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--peers", nargs="*", default=[], help="of frp, rathole")
     options = parser.parse_args(arguments)
     try:
         with Stage() as stage:
             program = built(stage)
-            ways = [*opened(stage, program)]
+            ways = [*opened(stage, program, options.peers, say)]
             run = Run(program, options.seconds)
             for _ in range(options.rounds):
                 for way in ways:
@@ -317,6 +326,10 @@ def main(
         say(str(e))
         return 1
     say(table(run, ways))
+    for line in verdicts(
+        lambda way: run.value(way, "trips-64"), options.peers, ("plain", "tls")
+    ):
+        say(f"round trips of 64 bytes, {line}")
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         made = {f"{way} {key}": values for (way, key), values in run.made.items()}

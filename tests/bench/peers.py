@@ -42,15 +42,18 @@ class Peer:
     open: Opening
 
 
-def ratholeFiles(pairs: Pairs, port: int) -> tuple[str, str]:
+def ratholeFiles(pairs: Pairs, port: int, kind: str = "tcp") -> tuple[str, str]:
     """
     Write rathole's configuration, the server's and the client's.
+
+    @param kind: C{tcp} or C{udp}.
     """
+    said = "" if kind == "tcp" else f'type = "{kind}"\n'
     server = f'[server]\nbind_addr = "{HOST}:{port}"\ndefault_token = "{TOKEN}"\n'
     client = f'[client]\nremote_addr = "{HOST}:{port}"\ndefault_token = "{TOKEN}"\n'
     for name, public, to in pairs:
-        server += f'[server.services.{name}]\nbind_addr = "{HOST}:{public}"\n'
-        client += f'[client.services.{name}]\nlocal_addr = "{HOST}:{to}"\n'
+        server += f'[server.services.{name}]\n{said}bind_addr = "{HOST}:{public}"\n'
+        client += f'[client.services.{name}]\n{said}local_addr = "{HOST}:{to}"\n'
     return server, client
 
 
@@ -69,9 +72,11 @@ def rathole(stage: Stage, services: Ports) -> Open:
     return opened
 
 
-def frpFiles(pairs: Pairs, port: int) -> tuple[str, str]:
+def frpFiles(pairs: Pairs, port: int, kind: str = "tcp") -> tuple[str, str]:
     """
     Write frp's configuration, the server's and the client's.
+
+    @param kind: C{tcp} or C{udp}.
     """
     token = f'auth.token = "{TOKEN}"\n'
     server = (
@@ -80,7 +85,7 @@ def frpFiles(pairs: Pairs, port: int) -> tuple[str, str]:
     client = f'serverAddr = "{HOST}"\nserverPort = {port}\n{token}'
     for name, public, to in pairs:
         client += (
-            f'[[proxies]]\nname = "{name}"\ntype = "tcp"\nlocalIP = "{HOST}"\n'
+            f'[[proxies]]\nname = "{name}"\ntype = "{kind}"\nlocalIP = "{HOST}"\n'
             f"localPort = {to}\nremotePort = {public}\n"
         )
     return server, client
