@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.relay.test_ticks -*-
 """
-Ticks: a clock for deadlines that are hardly ever reached.  They may come two seconds
+Ticks: a clock for deadlines that are hardly ever reached.  They may come three seconds
 late, and cost next to nothing where they are called off: each visitor has some.
 """
 
@@ -99,7 +99,7 @@ class Ticks:
         self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any
     ) -> IDelayedCall:
         """
-        Call something not before C{delay} seconds, and two ticks later at most.
+        Call something not before C{delay} seconds, and three ticks later at most.
         """
         if self._ticking is None:
             self._begun = self._clock.seconds()
