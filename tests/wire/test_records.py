@@ -100,7 +100,8 @@ class RecordsTests(SynchronousTestCase):
         for cut in range(len(stream) + 1):
             records = Records()
             records.follow(stream, cut)
-            self.assertEqual(records.between, cut in (0, len(stream)), cut)
+            between = records.whole(stream, len(stream))
+            self.assertEqual(between, cut in (0, len(stream)), cut)
 
     def test_part(self) -> None:
         """
@@ -111,4 +112,4 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(records.end(buffer, 2, 19), 10)
         self.assertEqual(records.end(buffer, 10, 19), 19)
         self.assertEqual(records.end(buffer, 19, 19), -1)
-        self.assertTrue(records.between)
+        self.assertTrue(records.whole(record(1), HEADER + 1))

@@ -28,13 +28,6 @@ class Records:
         self._head = b""  # of a record whose header is not whole
         self._lack = 0  # bytes lacking to a record whose header was
 
-    @property
-    def between(self) -> bool:
-        """
-        Whether the next byte is the first of a record.
-        """
-        return not self._lack and not self._head
-
     def whole(self, data: bytes | bytearray | memoryview, stop: int) -> bool:
         """
         Say whether bytes are one record, whole, as most that are received are.
