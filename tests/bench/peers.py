@@ -17,7 +17,16 @@ from typing import Final
 
 from tests.bench.services import Ports, program
 from tests.bench.stage import LIMIT, Broken, Stage, found
-from tests.bench.ways import CLIENT, HOST, SERVER, Open, Opening, Way, haproxy
+from tests.bench.ways import (
+    CLIENT,
+    HOST,
+    SERVER,
+    Open,
+    Opening,
+    Way,
+    haproxy,
+    haproxyTLS,
+)
 from tests.functional.sockets import freePort
 
 TOKEN: Final = "b7f0e1d2c3a495867"
@@ -197,6 +206,7 @@ def _said(*command: str) -> str:
 
 PEERS: Final[Mapping[str, Peer]] = {
     "haproxy-splice": Peer(["haproxy"], haproxy("splice-request", "splice-response")),
+    "haproxy-tls": Peer(["haproxy"], haproxyTLS),
     "rathole": Peer(["rathole"], rathole),
     "bore": Peer(["bore"], bore),
     "frp": Peer(["frps", "frpc"], frp),

@@ -38,7 +38,8 @@ class PresentTests(SynchronousTestCase):
         """
         ways = present([*PEERS], self.fail, lambda name: name)
         names = {way.key for way in ways}
-        self.assertEqual(names, {"haproxy-splice", "rathole", "bore", "frp", "ssh"})
+        haproxy = {"haproxy-splice", "haproxy-tls"}
+        self.assertEqual(names, haproxy | {"rathole", "bore", "frp", "ssh"})
 
 
 class FilesTests(SynchronousTestCase):

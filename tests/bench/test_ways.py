@@ -46,6 +46,15 @@ class WaysTests(SynchronousTestCase):
             self.assertIn(f"    {line}\n", text)
         self.assertNotIn("log", text.replace("backlog", ""))
 
+    def test_haproxyTLS(self) -> None:
+        """
+        What is asked of HAProxy's ports, and of where they lead, stands behind these.
+        """
+        pairs = [("web", 1, 2)]
+        text = haproxyFile(pairs, 9, bind=" ssl crt a.pem", server=" ssl verify none")
+        self.assertIn("bind 127.0.0.1:1 backlog 4096 ssl crt a.pem\n", text)
+        self.assertIn("server web 127.0.0.1:2 ssl verify none\n", text)
+
     def test_tunnels(self) -> None:
         """
         The client publishes all services, on ports that are known before.

@@ -29,6 +29,7 @@ DESCRIPTION: Final = f"tls:{{pem}}:{{port}}:interface={HOST}"
 """That description, where the user gives none."""
 
 _OTHERS: Final = 64
+_TLS13: Final = "ssl-min-ver TLSv1.3"
 
 SERVER: Final = "server"
 CLIENT: Final = "client"
@@ -115,7 +116,11 @@ def direct(stage: Stage, services: Ports) -> Open:
 
 
 def haproxyFile(
-    pairs: Sequence[tuple[str, int, int]], visitors: int, splicing: Sequence[str]
+    pairs: Sequence[tuple[str, int, int]],
+    visitors: int,
+    splicing: Sequence[str] = (),
+    bind: str = "",
+    server: str = "",
 ) -> str:
     """
     Write a configuration for one hop.
@@ -123,6 +128,8 @@ def haproxyFile(
     @param pairs: names, ports and the ports that they lead to.
     @param visitors: how many there may be at the same time.
     @param splicing: its options of that.
+    @param bind: more about its ports, after a space.
+    @param server: more about where they lead to, after a space.
     """
     lines = [
         "global",
@@ -139,8 +146,8 @@ def haproxyFile(
     for name, port, to in pairs:
         lines += [
             f"listen {name}",
-            f"    bind {HOST}:{port} backlog 4096",
-            f"    server {name} {HOST}:{to}",
+            f"    bind {HOST}:{port} backlog 4096{bind}",
+            f"    server {name} {HOST}:{to}{server}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -153,23 +160,48 @@ def haproxy(*splicing: str) -> Opening:
     """
 
     def open(stage: Stage, services: Ports) -> Open:
-        opened, between = Open(stage, Ports.free()), Ports.free()
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        visitors = (files - _OTHERS) * 2 // 5
+        between, visitors = Ports.free(), _mostVisitors()
+        opened = Open(stage, Ports.free())
         for side, here, there in (
             (CLIENT, between, services),
             (SERVER, opened.ports, between),
         ):
-            folder = stage.folderIn()
-            conf = folder / "haproxy.cfg"
-            conf.write_text(haproxyFile(here.pairs(there), visitors, splicing))
-            hop = stage.start(
-                f"haproxy ({side})", program("haproxy"), "-db", "-f", conf
-            )
-            opened.began(side, [hop], here.source)
+            _hop(opened, side, here, haproxyFile(here.pairs(there), visitors, splicing))
         return opened
 
     return open
+
+
+def haproxyTLS(stage: Stage, services: Ports) -> Open:
+    """
+    Go through two processes of HAProxy between which there is TLS 1.3, as between a
+    server and a client of ours.  It makes a TLS connection for each visitor.
+    """
+    opened, between, visitors = Open(stage, Ports.free()), Ports.free(), _mostVisitors()
+    pem = prepared(stage) / "pem" / "localhost.pem"
+    inner = haproxyFile(
+        between.pairs(services), visitors, bind=f" ssl crt {pem} {_TLS13}"
+    )
+    _hop(opened, CLIENT, between, inner)
+    outer = haproxyFile(
+        opened.ports.pairs(between), visitors, server=f" ssl verify none {_TLS13}"
+    )
+    _hop(opened, SERVER, opened.ports, outer)
+    return opened
+
+
+def _hop(opened: Open, side: str, here: Ports, configuration: str) -> None:
+    folder = opened.stage.folderIn()
+    conf = folder / "haproxy.cfg"
+    conf.write_text(configuration)
+    command = program("haproxy"), "-db", "-f", conf
+    hop = opened.stage.start(f"haproxy ({side})", *command)
+    opened.began(side, [hop], here.source)
+
+
+def _mostVisitors() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (files - _OTHERS) * 2 // 5
 
 
 # tunnelkit.
