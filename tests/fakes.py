@@ -20,6 +20,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tunnelkit.carrier.pool import WorkPool
 from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import (
     ICarrier,
@@ -43,7 +44,7 @@ from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.certificate import CertificatePair, selfSigned
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.frames import FrameDecoder, Message
-from tunnelkit.wire.messages import FromServer
+from tunnelkit.wire.messages import Drain, FromServer, Ping, Want
 
 IDENTITY: Final = Identity(
     user="ann",
@@ -438,11 +439,23 @@ class FakeChannel:
         self.left: list[tuple[str, str, bool]] = []
         self.vouched: list[tuple[tuple[str, ...], Deferred[None]]] = []
 
-    def send(self, message: FromServer) -> None:
+    def want(self, count: int) -> None:
         """
-        Remember it.
+        Remember that.
         """
-        self.messages.append(message)
+        self.messages.append(Want(count))
+
+    def ping(self, at: int) -> None:
+        """
+        Remember that.
+        """
+        self.messages.append(Ping(at))
+
+    def drain(self, seconds: float) -> None:
+        """
+        Remember that.
+        """
+        self.messages.append(Drain(round(seconds)))
 
     def leave(self, code: str, reason: str, retry: bool) -> None:
         """
@@ -514,6 +527,14 @@ def session(
     return Session(
         identity, channel, clock, 1000.0, random, allowed, ended, room
     ), channel
+
+
+def worksOf(session: Session) -> WorkPool:
+    """
+    Give a session's pool of work connections.
+    """
+    assert session.works is not None, "it has another way"
+    return session.works
 
 
 @cache

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -15,6 +15,7 @@ from tests.fakes import FakeWork, pairOf, random
 from tests.network import Plain, accepting, secured
 from tests.whole import ADDRESS, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.client import Client, makeClient
+from tunnelkit.dialects.native.channel import ControlChannel
 from tunnelkit.relay.endpoints import One
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.settings import ClientSettings
@@ -427,7 +428,7 @@ class ComebackTests(WholeCase):
         other = self.publish("tcp:8000:port=9001:name=a", "tcp:8000:port=9002:name=b")
         session = [*self.server._sessions][1]
         session.tunnels.pop("a").withdraw()
-        session.channel.send(Closed("a", reason="it is too loud"))
+        cast(ControlChannel, session.channel).send(Closed("a", reason="it is too loud"))
         self.network.settle()
         self.assertEqual([bool(t.address) for t in other.tunnels], [False, True])
         self.assertEqual(

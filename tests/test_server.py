@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from twisted.internet.defer import Deferred, fail
 
-from tests.fakes import pairOf, random
+from tests.fakes import pairOf, random, worksOf
 from tests.network import Plain, Speaker, secured
 from tests.whole import ADMIN, NOW, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.failures import StartFailed
@@ -468,7 +468,7 @@ class ServingTests(WholeCase):
         visitor = self.visit()
         (session,) = self.server._sessions
         work: Any
-        (work,) = session.pool._busy
+        (work,) = worksOf(session)._busy
         wire = work.transport.transport
         wire.peerResets()
         wire.far.peerResets()

@@ -52,7 +52,6 @@ from tunnelkit.tunnels.published import Published
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.certificate import CertificateError
-from tunnelkit.wire.messages import Drain
 
 SWEEP: Final = 5.0
 """Seconds between two looks at all work connections."""
@@ -315,7 +314,7 @@ class Server(Service):
         self._sessions.close()
         self._published.close()
         for session in self._sessions:
-            session.channel.send(Drain(round(grace)))
+            session.channel.drain(grace)
             for tunnel in session.tunnels.values():
                 tunnel.withdraw()
         until = self._reactor.seconds() + grace

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from tests.fakes import FakeTunnel, FakeWork, TimedCase, session
+from tests.fakes import FakeTunnel, FakeWork, TimedCase, session, worksOf
 from tunnelkit.carrier.pool import NoWork
 from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.control.session import Session
 from tunnelkit.status import SessionStatus
-from tunnelkit.wire.codes import SILENT, WITHDRAWN
+from tunnelkit.wire.codes import DISPLACED, SILENT, WITHDRAWN
 from tunnelkit.wire.messages import Ping, Want
 
 
@@ -113,7 +113,7 @@ class EndTests(SessionCase):
         """
         tunnel, work = FakeTunnel(), FakeWork()
         self.session.tunnels["web"] = tunnel
-        self.session.pool.add(work)
+        worksOf(self.session).add(work)
         self.session.end("revoked", "the token was revoked", retry=False)
         self.assertEqual(tunnel.said, ["withdraw", "cut: the token was revoked"])
         self.assertTrue(work.aborted)
@@ -123,6 +123,34 @@ class EndTests(SessionCase):
         self.assertEqual(self.endings, [(self.session, "the token was revoked")])
         self.assertTrue(self.session.over)
         self.assertEqual(self.session.tunnels, {})
+
+    def test_displaced(self) -> None:
+        """
+        Who does not answer while another asks for a port of his loses all.
+        """
+        tunnel, other = FakeTunnel(), FakeTunnel()
+        self.session.tunnels |= {"web": tunnel, "ssh": other}
+        self.session.displace("web", "pi")
+        for each in (tunnel, other):
+            self.assertEqual(
+                each.said, ["withdraw", "cut: pi has taken over its tunnels"]
+            )
+        self.assertEqual(self.channel.left[0][0], DISPLACED)
+
+    def test_displacedAmongMany(self) -> None:
+        """
+        Where clients have no names and share one secret, only that port is lost: the
+        other side may be any of them.
+        """
+        shared, channel = session(self.clock, shared=True)
+        self.addCleanup(shared.end, "", "")
+        tunnel, other = FakeTunnel(), FakeTunnel()
+        shared.tunnels |= {"web": tunnel, "ssh": other}
+        shared.displace("web", "pi")
+        self.assertEqual(tunnel.said, ["withdraw", "cut: pi has taken it over"])
+        self.assertEqual(other.said, [])
+        self.assertEqual(channel.left, [])
+        shared.displace("web", "pi")  # it is not there any more
 
     def test_withdrawn(self) -> None:
         """
@@ -216,7 +244,7 @@ class SayingTests(SessionCase):
         The admin rooms show who it is and how it does; its id is shortened.
         """
         for _ in range(3):
-            self.session.pool.add(FakeWork())
+            worksOf(self.session).add(FakeWork())
         self.session.pool.take()
         self.session.heartbeat.start()
         self.clock.advance(0.5)

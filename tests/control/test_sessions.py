@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.fakes import IDENTITY, FakeChannel, FakeWork, TimedCase, random
+from tests.fakes import IDENTITY, FakeChannel, FakeWork, TimedCase, random, worksOf
 from tests.logs import Log
 from tunnelkit.control.chatter import LINES
 from tunnelkit.control.session import Refusal, Session
@@ -142,7 +142,7 @@ class SessionsTests(TimedCase):
         session, _ = self.admit()
         works = [FakeWork() for _ in range(4)]
         for work in works:
-            session.pool.add(work)
+            worksOf(session).add(work)
         self.clock.advance(61)
         self.sessions.sweep()
         self.assertEqual(sum(work.closed for work in works), 2)

@@ -20,6 +20,7 @@ from tests.fakes import (
     TimedCase,
     messages,
     session,
+    worksOf,
 )
 from tests.logs import Log
 from tests.relay.memory import Heard, ScriptedEnd
@@ -88,7 +89,7 @@ class PublicCase(TimedCase):
         Have the client open a work connection.
         """
         work = FakeWork()
-        self.session.pool.add(work)
+        worksOf(self.session).add(work)
         return work
 
     def serve(self) -> FakeJoin:
@@ -140,7 +141,7 @@ class ServingTests(PublicCase):
         join = self.serve()
         join.end()
         assert isinstance(join.other, FakeWork)
-        self.session.pool.idle(join.other)
+        worksOf(self.session).idle(join.other)
         self.visit()
         (start,) = messages(self.relay.joins[-1].opening)
         self.assertEqual(start["stream"], 2)

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.carrier.test_fleet import Visitor
-from tests.fakes import FakeCarrier, FakeRelay, FakeWork, TimedCase, session
+from tests.fakes import FakeCarrier, FakeRelay, FakeWork, TimedCase, session, worksOf
 from tests.logs import Log
 from tunnelkit.control.session import STREAMS
 from tunnelkit.interfaces import Lease
@@ -42,7 +42,7 @@ class PublicUDPTests(TimedCase):
             self.clock, allowed=lambda user: self.allowed
         )
         for _ in range(4):
-            self.session.pool.add(FakeWork())
+            worksOf(self.session).add(FakeWork())
         self.freed: list[Deferred[object]] = []
         self.tunnel = self.publish("dns", 5300)
         self.addCleanup(self.over)

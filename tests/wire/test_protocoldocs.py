@@ -33,6 +33,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import implementer
 
 from tests import test_layers
+from tests.fakes import FakeChannel, worksOf
 from tunnelkit.control.login import (
     ClientLogin,
     LoginRefused,
@@ -891,9 +892,9 @@ class KindExampleTests(SynchronousTestCase):
             bound=True,
         )
         session = Session(
-            identity, cast(Any, stage), clock, 0.0, bytes, bool, lambda *ended: None
+            identity, FakeChannel(), clock, 0.0, bytes, bool, lambda *ended: None
         )
-        session.pool.add(cast(Any, Refusable()))
+        worksOf(session).add(cast(Any, Refusable()))
         lease = Lease("tcp", 9000, "u", "c", "web", 0.0)
         tunnel = self.example["PUBLIC"]["limited"](
             session, "web", lease, "limited://h:9000", stage, clock, lambda *free: None

@@ -17,7 +17,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelkit.carrier.contract import Opening
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
+from tunnelkit.wire.codec import starting
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.messages import Start
 
@@ -101,6 +103,12 @@ class WorkPool:
         visitors wait for one.
         """
         return len(self._idle), len(self._busy), len(self._waiting)
+
+    def opening(self, tunnel: str, kind: str, port: int, compress: str) -> Opening:
+        """
+        Say what the streams of a tunnel begin with: C{start}.
+        """
+        return starting(tunnel, kind, compress)
 
     def add(self, work: IWorkEnd) -> bool:
         """

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from tunnelkit.carrier.contract import DatagramFleet, StreamCarrier
 from tunnelkit.carrier.fleet import Fleet
 from tunnelkit.carrier.pool import WorkPool
 from tunnelkit.control.heartbeat import Heartbeat
+from tunnelkit.interfaces import IRelay
 from tunnelkit.status import SessionStatus, TunnelStatus
-from tunnelkit.wire.codes import SILENT
-from tunnelkit.wire.messages import FromServer, Ping, Want
+from tunnelkit.wire.codes import DISPLACED, SILENT
 
 TUNNELS: Final = 100
 """Tunnels of one session at most."""
@@ -57,6 +58,8 @@ class Identity:
     @ivar peer: the client's address.
     @ivar host: the host that the client dialled.
     @ivar bound: whether the login was bound to the server's certificate.
+    @ivar shared: whether clients who have nothing to do with each other may log in
+        as this one.
     """
 
     user: str
@@ -66,6 +69,7 @@ class Identity:
     peer: str
     host: str
     bound: bool
+    shared: bool = False
 
 
 class Channel(Protocol):
@@ -73,9 +77,21 @@ class Channel(Protocol):
     The control channel, as its session sees it.
     """
 
-    def send(self, message: FromServer) -> None:
+    def want(self, count: int) -> None:
         """
-        Say something to the client.
+        Ask the client for work connections.
+        """
+
+    def ping(self, at: int) -> None:
+        """
+        Ask whether the client lives; its session's heartbeat is told of the answer.
+
+        @param at: the time in microseconds, for that.
+        """
+
+    def drain(self, seconds: float) -> None:
+        """
+        Tell the client that the server stops in so many seconds.
         """
 
     def leave(self, code: str, reason: str, retry: bool) -> None:
@@ -119,8 +135,9 @@ class Session:
     @ivar key: the secret that its work connections prove to know.
     @ivar tunnels: what it publishes, by name.
     @ivar leaving: what it has withdrawn and still has visitors.
-    @ivar pool: its work connections.
-    @ivar fleet: those that carry datagrams, once it has a tunnel for them.
+    @ivar works: its work connections, or None where it has another way.
+    @ivar pool: how streams get to the client: by those, most often.
+    @ivar fleet: how datagrams do, once it has a tunnel for them.
     @ivar over: whether it has ended.
     @ivar streams: how many visitors it serves, or lets wait, now.
     """
@@ -135,12 +152,16 @@ class Session:
         allowed: Callable[[str], bool],
         ended: Callable[[Session, str], None],
         room: Callable[[str], bool] = lambda user: True,
+        carrier: StreamCarrier | None = None,
+        fleet: DatagramFleet | None = None,
     ) -> None:
         """
         @param allowed: says whether a user may do anything at this moment.
         @param since: the time of the login, seconds since 1970.
         @param ended: told once that the session has ended, and why.
         @param room: takes room for a line of the log about a user, if there is some.
+        @param carrier: how streams get to the client; None for work connections.
+        @param fleet: how datagrams do; None for some of these.
         """
         self.identity = identity
         self.channel = channel
@@ -154,9 +175,11 @@ class Session:
         self.streams = 0
         self.contenders: set[str] = set()
         """Who has been refused for this session's sake, after it answered a probe."""
-        self.pool = WorkPool(self._want, clock)
-        self.fleet: Fleet | None = None
-        self.heartbeat = Heartbeat(clock, self._ping, self._silent)
+        self.works = WorkPool(channel.want, clock) if carrier is None else None
+        self.pool: StreamCarrier = carrier or cast(StreamCarrier, self.works)
+        self.fleet = fleet
+        self.heartbeat = Heartbeat(clock, channel.ping, self._silent)
+        self._clock = clock
         self._since = since
         self._serials: set[int] = set()
         self._highest = 0
@@ -200,6 +223,15 @@ class Session:
                 self._serials = {n for n in self._serials if n > oldest}
         return True
 
+    def embark(self, relay: IRelay) -> DatagramFleet:
+        """
+        Give what datagrams of a tunnel go by.
+        """
+        if self.fleet is None:
+            assert self.works is not None, "a carrier of streams without a fleet"
+            self.fleet = Fleet(self.works, relay, self._clock)
+        return self.fleet
+
     def withdraw(self, name: str) -> bool:
         """
         Withdraw a tunnel.
@@ -218,6 +250,19 @@ class Session:
         The last visitor of a tunnel that was withdrawn has gone.
         """
         self.leaving.pop(tunnel, None)
+
+    def displace(self, name: str, by: str) -> None:
+        """
+        It does not answer while another client asks for the port of a tunnel.
+
+        @param by: who.
+        """
+        tunnel = self.tunnels.get(name)
+        if not self.identity.shared:
+            self.end(DISPLACED, f"{by} has taken over its tunnels")
+        elif tunnel is not None:
+            self.withdraw(name)
+            tunnel.cut(f"{by} has taken it over")
 
     def end(self, code: str, reason: str, retry: bool = True) -> None:
         """
@@ -255,12 +300,6 @@ class Session:
             waiting=waiting,
             strays=0 if self.fleet is None else self.fleet.strays,
         )
-
-    def _want(self, count: int) -> None:
-        self.channel.send(Want(count))
-
-    def _ping(self, at: int) -> None:
-        self.channel.send(Ping(at))
 
     def _silent(self) -> None:
         self.end(SILENT, "nothing was heard from the client")

@@ -26,7 +26,6 @@ from tunnelkit.tunnels.udp import PublicUDP
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import (
     COMPRESS,
-    DISPLACED,
     DRAINING,
     FULL,
     KIND,
@@ -248,7 +247,7 @@ class Published:
                 session=holder.shown,
                 client=client,
             )
-        holder.end(DISPLACED, f"{client} has taken over its tunnels")
+        holder.displace(contested.lease.tunnel, client)
 
     def _address(self, session: Session, kind: str, port: int) -> str:
         return f"{kind}://{HostPort(self._hostname or session.identity.host, port)}"

@@ -20,7 +20,6 @@ from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.codec import starting
 from tunnelkit.wire.codes import ResetCode
 
 WAITING: Final = 4096
@@ -68,7 +67,7 @@ class PublicTCP:
         self._waiting = 0
         self._visitors = self._failed = 0
         self._received = self._sent = 0
-        self._start = starting(name, self.kind, compress)
+        self._start = session.pool.opening(name, self.kind, lease.port, compress)
         self._packing: Packing | None = None
         if compress:
             self._packing = Packing(compress, "the client", clock)

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from tunnelkit.carrier.fleet import Fleet
 from tunnelkit.control.session import STREAMS, Session
 from tunnelkit.interfaces import IFlowPort, IRelay, Lease
 from tunnelkit.relay.flows.ends import VisitorFlow
@@ -68,9 +67,7 @@ class PublicUDP:
             flows.shape = Shape(flows.tally, compress)
         self._refused = 0
         self._bursts = Bursts(self._say, clock)
-        if session.fleet is None:
-            session.fleet = Fleet(session.pool, relay, clock)
-        self._fleet = session.fleet
+        self._fleet = session.embark(relay)
 
     def listen(self, bind: str) -> None:
         """

@@ -34,6 +34,7 @@ from tunnelkit.wire.messages import (
     ClientHello,
     Close,
     Closed,
+    Drain,
     FromServer,
     Login,
     Open,
@@ -44,6 +45,7 @@ from tunnelkit.wire.messages import (
     Refused,
     ServerHello,
     Vouched,
+    Want,
     Welcome,
 )
 
@@ -107,6 +109,24 @@ class ControlChannel(Holder):
         """
         if not self._left:
             self.connection.transport.write(said(message))
+
+    def want(self, count: int) -> None:
+        """
+        Ask for work connections.
+        """
+        self.send(Want(count))
+
+    def ping(self, at: int) -> None:
+        """
+        Ask whether the client lives.
+        """
+        self.send(Ping(at))
+
+    def drain(self, seconds: float) -> None:
+        """
+        Tell the client that the server stops.
+        """
+        self.send(Drain(round(seconds)))
 
     def leave(self, code: str, reason: str, retry: bool) -> None:
         """

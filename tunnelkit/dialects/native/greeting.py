@@ -88,14 +88,15 @@ class Greeting(Holder):
         by itself whether it may, and a stranger learns nothing.
         """
         session = self._house.sessions.find(work.session)
-        if session is None:
+        pool = None if session is None else session.works
+        if session is None or pool is None:
             self._guest.dismiss(self.connection, "a work connection of no session")
             return
         if not self._proves(work, session):
             self._guest.dismiss(self.connection, "a work connection without proof")
             return
         self._guest.leave()
-        counts, pool, rest = self._house.counts, session.pool, self._decoder.rest()
+        counts, rest = self._house.counts, self._decoder.rest()
         end = self._house.relay.borrow(self.connection, rest, pool, client=False)
         counts["work_connections"] += 1
         if not pool.add(end):
