@@ -34,7 +34,7 @@ from tunnelkit.interfaces import (
     Outcome,
 )
 from tunnelkit.relay.bucket import Bucket
-from tunnelkit.relay.connection import Connection
+from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.flows.carrying import Waiting
 from tunnelkit.relay.flows.ends import Arrived
 from tunnelkit.relay.flows.table import FlowTable
@@ -228,6 +228,7 @@ class FakeRelay:
     @ivar flowPorts: ports for datagrams.
     @ivar flowDials: flows to local services: where to, which, and who is told.
     @ivar carriers: all that were made.
+    @ivar adopted: connections that were taken over, and how.
     """
 
     def __init__(self) -> None:
@@ -242,6 +243,7 @@ class FakeRelay:
         self.flowDials: list[tuple[HostPort, int, Callable[[str], None]]] = []
         self.carriers: list[FakeCarrier] = []
         self.bug: Exception | None = None
+        self.adopted: list[tuple[Connection, bytes, bool]] = []
 
     def listen(self, address: HostPort, arrived: Callable[[IEnd], None]) -> FakePort:
         """
@@ -288,6 +290,17 @@ class FakeRelay:
         Never do that.
         """
         raise NotImplementedError
+
+    def adopt(
+        self, connection: Connection, rest: bytes, withhold: bool = False
+    ) -> IEnd:
+        """
+        Make an end of it.
+        """
+        end = FakeEnd(peerOf(connection.transport))
+        self.adopted.append((connection, rest, withhold))
+        connection.hold(Holder())
+        return end
 
     def join(
         self,

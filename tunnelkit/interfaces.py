@@ -283,6 +283,15 @@ class IRelay(Interface):
             way.
         """
 
+    def adopt(connection: Connection, rest: bytes, withhold: bool = False) -> IEnd:
+        """
+        Take over a connection that carries the bytes of one stream as they are.
+
+        @param rest: bytes of the peer's that were read ahead: the first of the stream.
+        @param withhold: whether the peer takes our end for the end of all: then it is
+            told none before its own.
+        """
+
     def join(
         one: IEnd,
         other: IEnd,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import socket
 import termios
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from zope.interface import implementer
 
@@ -48,7 +48,7 @@ class RawSocket(FastEnd):
         "_theirs",
     )
 
-    delivers: Final = True
+    delivers: ClassVar[bool] = True
     takesPipes: ClassVar[bool] = True
 
     def __init__(

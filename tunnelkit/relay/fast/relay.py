@@ -33,6 +33,7 @@ from tunnelkit.interfaces import (
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.endpoints import BACKLOG, IPortableReactor, everywhere
+from tunnelkit.relay.fast.adopted import AdoptedSocket, WithholdingSocket
 from tunnelkit.relay.fast.carrying import CarrierSocket, SecureCarrierSocket
 from tunnelkit.relay.fast.datagrams import FlowPort, ServiceSocket
 from tunnelkit.relay.fast.dialling import dial
@@ -145,6 +146,18 @@ class FastRelay:
         # Its owner does not know it yet.
         self._reactor.callLater(0, work.takeEarly, rest)
         return work
+
+    def adopt(
+        self, connection: Connection, rest: bytes, withhold: bool = False
+    ) -> IEnd:
+        """
+        Take over a connection that carries the bytes of one stream as they are.
+        """
+        peer = peerOf(connection.transport)
+        if not _addresses(connection) or (sock := _taken(connection)) is None:
+            return self._portable.adopt(connection, rest, withhold)
+        kind = WithholdingSocket if withhold else AdoptedSocket
+        return kind(self.loop, sock, peer, rest)
 
     def join(
         self,

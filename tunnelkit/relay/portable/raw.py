@@ -13,7 +13,7 @@ import errno
 import select
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -55,7 +55,7 @@ class RawEnd(Protocol):
 
     _log = Logger()
     transport: IRelayTransport
-    delivers: Final = True
+    delivers: ClassVar[bool] = True
     peer: str = "nobody"
     local: str = ""
 

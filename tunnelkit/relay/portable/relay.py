@@ -51,6 +51,7 @@ from tunnelkit.relay.flows.ends import Arrived
 from tunnelkit.relay.flows.names import Names
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.join import IDLE, Join
+from tunnelkit.relay.portable.adopted import adopted
 from tunnelkit.relay.portable.datagrams import CarrierEnd, DatagramListening, ServiceEnd
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
@@ -140,6 +141,14 @@ class PortableRelay:
             # Its owner does not know it yet.
             self._reactor.callLater(0, work.dataReceived, rest)
         return work
+
+    def adopt(
+        self, connection: Connection, rest: bytes, withhold: bool = False
+    ) -> IEnd:
+        """
+        Take over a connection that carries the bytes of one stream as they are.
+        """
+        return adopted(connection, rest, withhold)
 
     def join(
         self,

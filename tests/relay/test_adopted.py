@@ -1,0 +1,277 @@
+"""
+Tests of connections that a relay adopts: bytes as they are, on both paths and under
+TLS, over real sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Any, ClassVar, cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from tests.functional.sockets import (
+    Ending,
+    connected,
+    receive,
+    receiveExactly,
+    reset,
+    sha256,
+)
+from tests.relay.test_tunnel import FAST
+from tests.relay.tunnel import (
+    LOOPBACK,
+    RELAYS,
+    Arriving,
+    Securing,
+    Unsecured,
+    pairOf,
+    portOf,
+)
+from tunnelkit.interfaces import IEnd, IJoin, Outcome
+from tunnelkit.relay.connection import Connection
+from tunnelkit.relay.secure import ServerTLS
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.codes import ResetCode
+
+MiB = 1 << 20
+
+
+class AdoptedCase(TestCase):
+    """
+    A public port, and a port where connections come that are adopted: one of each is
+    joined to one of the other, in the order in which they come.
+    """
+
+    path: ClassVar[str] = "portable"
+    secure: ClassVar[bool] = False
+
+    def setUp(self) -> None:
+        """
+        Listen.
+        """
+        self.relay = RELAYS[self.path](cast(Any, reactor), 300.0)
+        self.withhold = False
+        self.opening = b""
+        self.visitors: list[IEnd] = []
+        self.joins: list[IJoin] = []
+        self.joined: Deferred[None] = Deferred()
+        self.tls = ServerTLS(pairOf("localhost")) if self.secure else None
+        factory = Factory.forProtocol(self.arriving)
+        factory.noisy = False
+        listening: Any = reactor
+        self.inner = listening.listenTCP(0, factory, interface=LOOPBACK)
+        self.public = self.relay.listen(HostPort(LOOPBACK, 0), self.visitors.append)
+        self.addCleanup(maybeDeferred, self.public.stopListening)
+        self.addCleanup(maybeDeferred, self.inner.stopListening)
+
+    def arriving(self) -> Connection:
+        """
+        Make what waits until a connection can speak.
+        """
+        arriving = Arriving(False, self.arrived)
+        if self.tls is None:
+            return Connection(Unsecured(arriving))
+        return Connection(Securing(self.relay, self.tls, arriving))
+
+    def arrived(self, arriving: Arriving) -> None:
+        """
+        A connection can speak: adopt it, and join it to the visitor.
+        """
+        end = self.relay.adopt(arriving.connection, b"early ", self.withhold)
+        join = self.relay.join(self.visitors.pop(0), end, self.opening)
+        self.joins.append(join)
+        self.addCleanup(join.abort, ResetCode.INTERNAL, "the test is over")
+        self.joined.callback(None)
+
+    async def meet(self) -> tuple[socket.socket, socket.socket]:
+        """
+        Let a visitor come, and then a connection for him.
+
+        @return: both, from outside.
+        """
+        visitor = await deferToThread(connected, (LOOPBACK, portOf(self.public)))
+        self.addCleanup(visitor.close)
+        other = await deferToThread(self.dialled)
+        self.addCleanup(other.close)
+        await self.joined
+        return visitor, other
+
+    def dialled(self) -> socket.socket:
+        """
+        Connect from the other side.
+        """
+        plain = connected((LOOPBACK, portOf(self.inner)))
+        if self.tls is None:
+            return plain
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return context.wrap_socket(plain, suppress_ragged_eofs=False)
+
+    async def outcome(self) -> Outcome:
+        """
+        Wait for the end of the join.
+        """
+        return await self.joins[0].ended
+
+
+class AdoptedTests(AdoptedCase):
+    """
+    What holds on every path.
+    """
+
+    async def test_bothWays(self) -> None:
+        """
+        What was read ahead comes first, what opens the stream goes first, and all
+        bytes cross as they are.
+        """
+        self.opening = b"opened "
+        visitor, other = await self.meet()
+        visitor.sendall(b"question")
+        asked = await deferToThread(receiveExactly, other, 15)
+        self.assertEqual(asked, b"opened question")
+        other.sendall(b"answer")
+        answer = await deferToThread(receiveExactly, visitor, 12)
+        self.assertEqual(answer, b"early answer")
+        self.assertEqual((self.joins[0].forth, self.joins[0].back), (8, 12))
+
+    async def test_theirEnd(self) -> None:
+        """
+        When the other side has ended the visitor sees the end behind the last byte.
+        """
+        visitor, other = await self.meet()
+        data = bytes(range(256)) * 4096 * 4
+        sending = deferToThread(self.sendAll, other, data)
+        got = await deferToThread(receive, visitor)
+        await sending
+        self.assertEqual(got.ending, Ending.END)
+        self.assertEqual(got.digest, sha256(b"early " + data))
+        visitor.close()
+        self.assertEqual(await self.outcome(), Outcome())
+
+    def sendAll(self, sock: socket.socket, data: bytes) -> None:
+        """
+        Send, and end.
+        """
+        sock.sendall(data)
+        if isinstance(sock, ssl.SSLSocket):
+            # Without half-close, the other side may be gone before it answers.
+            with contextlib.suppress(OSError):
+                sock.unwrap()
+        else:
+            sock.shutdown(socket.SHUT_WR)
+
+    async def test_visitorResets(self) -> None:
+        """
+        A visitor's reset is a reset at the other side, and no end.
+        """
+        visitor, other = await self.meet()
+        reset(visitor)
+        await deferToThread(self.expectReset, other)
+        self.assertIs((await self.outcome()).code, ResetCode.PEER)
+
+    def expectReset(self, sock: socket.socket) -> None:
+        """
+        Read up to what cannot be taken for an end.
+        """
+        with self.assertRaises((ConnectionResetError, ssl.SSLEOFError)):
+            while sock.recv(999):
+                pass
+
+    async def test_theyReset(self) -> None:
+        """
+        A reset of the other side is one at the visitor's.
+        """
+        visitor, other = await self.meet()
+        reset(other)
+        got = await deferToThread(receive, visitor)
+        self.assertEqual(got.ending, Ending.RESET)
+        self.assertIs((await self.outcome()).code, ResetCode.PEER)
+
+    async def test_backpressure(self) -> None:
+        """
+        Who does not read holds the sender up: next to nothing is kept in between.
+        """
+        visitor, _ = await self.meet()
+        visitor.settimeout(0.5)
+        with self.assertRaises(TimeoutError):
+            await deferToThread(self.sendAll, visitor, bytes(64 * MiB))
+        self.assertLess(self.joins[0].forth, 32 * MiB)
+
+
+class PlainAdoptedTests(AdoptedTests):
+    """
+    What holds without TLS.
+    """
+
+    async def test_halfClose(self) -> None:
+        """
+        A visitor who has ended his question gets his answer.
+        """
+        visitor, other = await self.meet()
+        visitor.sendall(b"question")
+        visitor.shutdown(socket.SHUT_WR)
+        asked = await deferToThread(receive, other)
+        self.assertEqual(
+            (asked.ending, asked.digest), (Ending.END, sha256(b"question"))
+        )
+        await deferToThread(self.sendAll, other, b"answer")
+        got = await deferToThread(receive, visitor)
+        self.assertEqual(got.digest, sha256(b"early answer"))
+        self.assertEqual(await self.outcome(), Outcome())
+
+    async def test_withheld(self) -> None:
+        """
+        Where the other side would take the end of his question for the end of all, it
+        is told nothing of it before it has ended, too.
+        """
+        self.withhold = True
+        visitor, other = await self.meet()
+        visitor.sendall(b"question")
+        visitor.shutdown(socket.SHUT_WR)
+        asked = await deferToThread(receiveExactly, other, 8)
+        self.assertEqual(asked, b"question")
+        other.settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            await deferToThread(other.recv, 1)
+        other.settimeout(20)
+        await deferToThread(self.sendAll, other, b"answer")
+        got = await deferToThread(receive, visitor)
+        self.assertEqual(got.digest, sha256(b"early answer"))
+        ended = await deferToThread(receive, other)
+        self.assertEqual(ended.ending, Ending.END)
+        self.assertEqual(await self.outcome(), Outcome())
+
+
+class FastAdoptedTests(PlainAdoptedTests):
+    """
+    The same on the fast path.
+    """
+
+    path = "fast"
+    skip = FAST
+
+
+class SecureAdoptedTests(AdoptedTests):
+    """
+    The same under TLS.
+    """
+
+    secure = True
+
+
+class FastSecureAdoptedTests(AdoptedTests):
+    """
+    The same under the loop's TLS.
+    """
+
+    path = "fast"
+    secure = True
+    skip = FAST

@@ -1,0 +1,218 @@
+# -*- test-case-name: tests.relay.test_adopted -*-
+"""
+Adopted: a connection that was made elsewhere and carries the bytes of one stream as
+they are, as an end of a join.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import ISSLTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IEnd
+from tunnelkit.relay.connection import (
+    BUFFER,
+    Connection,
+    Gauge,
+    Holder,
+    peerOf,
+    socketTransport,
+)
+from tunnelkit.relay.portable.raw import RawEnd
+from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.wire.codes import ResetCode
+
+
+def adopted(connection: Connection, early: bytes, withhold: bool) -> IEnd:
+    """
+    Take a connection over.
+
+    @param early: bytes of the stream that were read before.
+    @param withhold: whether the other side is not told of our end.
+    """
+    transport: Any = connection.transport
+    if ISSLTransport.providedBy(transport) or not hasattr(transport, "protocol"):
+        return HeldEnd(connection, early)
+    end = WithholdingEnd(early) if withhold else AdoptedEnd(early)
+    connection.hold(Holder())
+    # Of a transport's protocols only one of its own hears of half an end.
+    transport.protocol = end
+    end.makeConnection(transport)
+    return end
+
+
+class AdoptedEnd(RawEnd):
+    """
+    One on a transport of the reactor's.
+    """
+
+    def __init__(self, early: bytes) -> None:
+        super().__init__()
+        self._early = early
+
+    def resumeReading(self) -> None:
+        """
+        Take bytes, those first that were read before.
+        """
+        early, self._early = self._early, b""
+        if early:
+            self.dataReceived(early)
+        super().resumeReading()
+
+
+class WithholdingEnd(AdoptedEnd):
+    """
+    One whose other side takes an end for the end of all, and is told none: the stream
+    goes on until that side ends, too.
+    """
+
+    delivers: ClassVar[bool] = False
+
+    def finish(self) -> None:
+        """
+        Keep that to ourselves.
+        """
+
+
+@implementer(IEnd)
+class HeldEnd(Holder):
+    """
+    One under TLS, which has no half-close: the other side is told of our end when it
+    has ended, too.
+
+    @ivar peer: who is at the other side.
+    @ivar local: the address that they came to.
+    """
+
+    delivers: ClassVar[bool] = False
+    local = ""
+
+    def __init__(self, connection: Connection, early: bytes) -> None:
+        self._early = early
+        self._receiver: Receiver | None = None
+        self._gone: Failure | None = None
+        self.peer = peerOf(connection.transport)
+        connection.hold(self)
+
+    def held(self, connection: Connection) -> None:
+        """
+        Read nothing before the join.
+        """
+        super().held(connection)
+        connection.transport.pauseProducing()
+        connection.transport.bufferSize = BUFFER
+
+    def attach(self, receiver: Receiver) -> Stream:
+        """
+        Tell C{receiver} what happens here from now on.
+        """
+        self._receiver = receiver
+        gauge = Gauge(receiver.blocked, self._ready)
+        if self._gone is None:
+            self.connection.transport.registerProducer(gauge, True)
+        return self
+
+    def abort(self) -> None:
+        """
+        Reset the connection.
+        """
+        if self._gone is None:
+            self.connection.transport.abortConnection()
+
+    # What comes from outside.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Bytes came.
+        """
+        if self._receiver is not None:
+            self._receiver.received(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        It has ended, or was lost.
+        """
+        self._gone = reason
+        self._tell()
+
+    def _ready(self) -> None:
+        if socketTransport(self.connection.transport).disconnecting:
+            # The peer ended its TLS while we were blocked: what we write goes
+            # nowhere, and the transport waits for ever for a producer that rests.
+            self.abort()
+        elif self._receiver is not None:
+            self._receiver.ready()
+
+    def _tell(self) -> None:
+        receiver, reason = self._receiver, self._gone
+        if receiver is None or reason is None:
+            return
+        if reason.check(ConnectionDone):
+            receiver.finished()
+        else:
+            receiver.failed(ResetCode.PEER, f"{self.peer} reset the connection")
+
+    # What the join does.
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Write bytes before the stream's own.
+        """
+        self.write(opening)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        if self._gone is None:
+            self.connection.transport.write(data)
+
+    def finish(self) -> None:
+        """
+        Keep that to ourselves.
+        """
+
+    def reset(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self._receiver = None
+        self.abort()
+
+    def release(self) -> None:
+        """
+        Close a connection both directions of which have ended.
+        """
+        if self._receiver is not None and self._gone is None:
+            self.connection.transport.unregisterProducer()
+            self.connection.transport.loseConnection()
+        self._receiver = None
+
+    def pauseReading(self) -> None:
+        """
+        Take no more bytes.
+        """
+        if self._gone is None:
+            self.connection.transport.pauseProducing()
+
+    def resumeReading(self) -> None:
+        """
+        Take bytes, those first that were read before.
+        """
+        early, self._early = self._early, b""
+        if early:
+            self.dataReceived(early)
+        if self._gone is None:
+            self.connection.transport.resumeProducing()
+        else:
+            self._tell()
+
+    def unsent(self) -> int:
+        """
+        Give no sign of life: what waits is encrypted, and not counted.
+        """
+        return 0
