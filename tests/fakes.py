@@ -29,6 +29,7 @@ from tunnelkit.interfaces import (
     IFlowPort,
     IJoin,
     IRelay,
+    IStreamEnd,
     IWorkEnd,
     IWorkOwner,
     Outcome,
@@ -107,8 +108,8 @@ class FakeWork(FakeEnd):
     @ivar refused: codes and reasons.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, peer: str = "192.0.2.9:6000") -> None:
+        super().__init__(peer)
         self.number = 0
         self.closed = False
         self.refused: list[tuple[ResetCode, str]] = []
@@ -293,11 +294,11 @@ class FakeRelay:
 
     def adopt(
         self, connection: Connection, rest: bytes, withhold: bool = False
-    ) -> IEnd:
+    ) -> IStreamEnd:
         """
         Make an end of it.
         """
-        end = FakeEnd(peerOf(connection.transport))
+        end = FakeWork(peerOf(connection.transport))
         self.adopted.append((connection, rest, withhold))
         connection.hold(Holder())
         return end

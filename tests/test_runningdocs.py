@@ -21,7 +21,7 @@ from tests.admin.asking import STATUS, AskingCase
 from tunnelkit.commands import check, client, console, portal, server, tokens
 from tunnelkit.commands.options import ConfiguredOptions
 from tunnelkit.dialects.doorway import Doorway
-from tunnelkit.dialects.native.house import House
+from tunnelkit.dialects.house import House
 from tunnelkit.wire import codes
 
 TOP: Final = Path(__file__).parent.parent

@@ -21,12 +21,14 @@ from tunnelkit.wire.messages import Flow as Announced
 from tunnelkit.wire.messages import FlowEnd, Start
 
 if TYPE_CHECKING:
+    from tunnelkit.dialects.doorway import Guest
     from tunnelkit.relay.bucket import Bucket
-    from tunnelkit.relay.connection import Connection
+    from tunnelkit.relay.connection import Connection, Holder
     from tunnelkit.relay.flows.ends import VisitorFlow
     from tunnelkit.relay.flows.flow import Flow
     from tunnelkit.relay.flows.table import FlowTable
     from tunnelkit.relay.secure import ClientTLS, ServerTLS
+    from tunnelkit.wire.sniff import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,24 @@ class IEnd(Interface):
         """
 
 
+class IStreamEnd(IEnd):
+    """
+    An end by which a stream gets to the other side of the tunnel.
+    """
+
+    def begin() -> int:
+        """
+        Count one stream further; the server's call, before it joins.
+
+        @return: the number of the stream that comes next.
+        """
+
+    def refuse(code: ResetCode, reason: str) -> None:
+        """
+        Reset the stream that was started, in place of joining it.
+        """
+
+
 class IWorkLink(IEnd):
     """
     A work connection, whatever it carries.
@@ -83,22 +103,10 @@ class IWorkLink(IEnd):
         """
 
 
-class IWorkEnd(IWorkLink):
+class IWorkEnd(IWorkLink, IStreamEnd):
     """
     A work connection: an end that carries one stream after the other.
     """
-
-    def begin() -> int:
-        """
-        Count one stream further; the server's call, before it joins.
-
-        @return: the number of the stream that comes next, for its L{Start}.
-        """
-
-    def refuse(code: ResetCode, reason: str) -> None:
-        """
-        Reset the stream that was started, in place of joining it.
-        """
 
 
 class IWorkOwner(Interface):
@@ -283,7 +291,9 @@ class IRelay(Interface):
             way.
         """
 
-    def adopt(connection: Connection, rest: bytes, withhold: bool = False) -> IEnd:
+    def adopt(
+        connection: Connection, rest: bytes, withhold: bool = False
+    ) -> IStreamEnd:
         """
         Take over a connection that carries the bytes of one stream as they are.
 
@@ -347,46 +357,21 @@ class IRelay(Interface):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class IDialect(Interface):
     """
-    Who owns a public port: a value, as the store keeps it.
-
-    @ivar space: which ports are meant: C{tcp}, later also C{udp}.
-    @ivar used: when its session was last known to live, seconds since 1970.
+    A wire protocol that is spoken on the server's port beside our own.  It only
+    translates: sessions, tunnels, leases, limits and metrics are the server's.
     """
 
-    space: str
-    port: int
-    user: str
-    client: str
-    tunnel: str
-    used: float
+    name: str = Attribute("what C{--dialect} calls it")
+    places: Iterable[Places] = Attribute(
+        "what its connections begin with: for each of the first places the bytes that"
+        " may stand there"
+    )
+    plain: bool = Attribute("whether it may be spoken without TLS")
 
-
-class ILeaseStore(Interface):
-    """
-    Where leases outlive the server.
-    """
-
-    def load() -> list[Lease]:
+    def greet(guest: Guest) -> Holder:
         """
-        Give all leases; called once, at start.
-
-        @raise OSError: the store cannot be read; the text names it.
-        """
-
-    def write(
-        kept: Iterable[Lease], dropped: Iterable[tuple[str, int]]
-    ) -> Deferred[None]:
-        """
-        Keep and drop leases, without blocking the caller.
-
-        @param dropped: space and port of each.
-        @return: fires when that is on disk.
-        """
-
-    def close() -> Deferred[None]:
-        """
-        Finish what is being written and let go of the store.
+        Make who holds a connection that begins so, and gets its bytes from the first.
+        The guest is told when it has logged in, or is to be sent away.
         """

@@ -31,8 +31,8 @@ from tunnelkit.control.rotation import Rotation
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.control.spaces import Spaces
 from tunnelkit.dialects.doorway import Doorway
+from tunnelkit.dialects.house import PROGRAM, House
 from tunnelkit.dialects.native.greeting import Greeting
-from tunnelkit.dialects.native.house import PROGRAM, House
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IRelay
 from tunnelkit.notice import facts, firstStart, warnings, whyDeaf, whyNoStart

@@ -22,7 +22,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.control.leases import Contested, Denied, Leases
-from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.state.store import MemoryStore, Place, SQLiteStore
 from tunnelkit.wire import codes
 from tunnelkit.wire.ports import PortSet

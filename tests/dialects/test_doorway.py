@@ -21,13 +21,14 @@ from tests.fakes import messages, pairOf
 from tests.logs import Log
 from tests.network import Network, Plain, secured
 from tunnelkit.dialects.doorway import CLOSING, PATIENCE, Doorway, Guest
+from tunnelkit.interfaces import IDialect
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.wire.certificate import CertificatePair
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.messages import VERSION, Refused
-from tunnelkit.wire.sniff import OPENING
+from tunnelkit.wire.sniff import OPENING, exactly
 
 PORT = 8910
 TLS_PORT = 8943
@@ -102,6 +103,7 @@ class DoorwayCase(SynchronousTestCase):
     plain = False
     most = 4
     mostOfOne = 3
+    dialects: tuple[IDialect, ...] = ()
 
     def setUp(self) -> None:
         """
@@ -118,6 +120,7 @@ class DoorwayCase(SynchronousTestCase):
             self.plain,
             self.most,
             self.mostOfOne,
+            self.dialects,
         )
         self.network.listenTCP(PORT, self.doorway)
         self.network.listenSSL(TLS_PORT, self.doorway, AnyTLS(pairOf("tls")))
@@ -564,6 +567,77 @@ class TLSPortTests(DoorwayCase):
         guests = [self.come(port=TLS_PORT) for _ in range(5)]
         self.assertEqual([one.ended for one in guests], [""] * 3 + ["reset"] * 2)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+@implementer(IDialect)
+class Morse:
+    """
+    Another dialect.
+
+    @ivar spoken: what was heard.
+    """
+
+    def __init__(self, name: str, first: bytes, plain: bool) -> None:
+        self.name = name
+        self.places = [exactly(first)]
+        self.plain = plain
+        self.holders: list[Native] = []
+
+    def greet(self, guest: Guest) -> Native:
+        """
+        Let somebody in.
+        """
+        self.holders.append(Native(guest))
+        return self.holders[-1]
+
+
+class DialectTests(DoorwayCase):
+    """
+    What else is switched on is spoken on the same port.
+    """
+
+    def setUp(self) -> None:
+        """
+        Switch two on.
+        """
+        self.morse, self.flags = (
+            Morse("morse", b"...---", True),
+            Morse("flags", b"^", False),
+        )
+        self.dialects = self.morse, self.flags
+        super().setUp()
+
+    def test_spoken(self) -> None:
+        """
+        Each is known by its first bytes, which it hears, too, however they are cut;
+        in plain, if it may be, and in any case inside TLS.
+        """
+        self.come(b"..", b".-", b"--sos")
+        self.comeSecured(b"...---sos")
+        self.comeSecured(b"^up")
+        self.assertEqual(
+            [holder.heard for holder in self.morse.holders], [b"...---sos"] * 2
+        )
+        self.assertEqual([holder.heard for holder in self.flags.holders], [b"^up"])
+        self.assertIsNotNone(self.flags.holders[0].guest.seen)
+
+    def test_plain(self) -> None:
+        """
+        One that is not for plain connections is not heard there.
+        """
+        one = self.come(b"^up")
+        self.assertEqual(one.ended, "end")
+        self.assertEqual(self.flags.holders, [])
+        self.assertEqual(self.reasons(), ["it speaks flags without TLS"])
+
+    def test_silent(self) -> None:
+        """
+        Who says nothing more has no more time than others.
+        """
+        self.come(b"...")
+        self.network.advance(PATIENCE)
+        self.network.settle()
+        self.assertEqual(self.reasons(), ["it said nothing"])
 
 
 class BrokenTLS:

@@ -27,7 +27,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.state.store import (
     Apart,
     MemoryStore,
@@ -441,7 +441,7 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
             import os, pathlib, signal, sqlite3, sys
             from twisted.internet.defer import maybeDeferred
             from tunnelkit.state.store import SQLiteStore
-            from tunnelkit.interfaces import Lease
+            from tunnelkit.state.lease import Lease
 
             def traced(statement):
                 if statement.startswith("INSERT") and " 1999," in statement:

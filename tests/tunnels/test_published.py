@@ -13,7 +13,7 @@ from tests.fakes import FakeChannel, FakeEnd, FakeRelay, TimedCase, session
 from tests.logs import Log
 from tunnelkit.control.leases import Leases
 from tunnelkit.control.session import TUNNELS, Refusal, Session
-from tunnelkit.interfaces import Lease
+from tunnelkit.state.lease import Lease
 from tunnelkit.state.store import MemoryStore
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import PROBE, Published

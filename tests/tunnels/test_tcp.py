@@ -25,8 +25,9 @@ from tests.fakes import (
 from tests.logs import Log
 from tests.relay.memory import Heard, ScriptedEnd
 from tunnelkit.control.session import STREAMS
-from tunnelkit.interfaces import Lease, Outcome
+from tunnelkit.interfaces import Outcome
 from tunnelkit.relay.packed import Packed
+from tunnelkit.state.lease import Lease
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.tcp import WAITING, PublicTCP

@@ -12,7 +12,7 @@ from tests.carrier.test_fleet import Visitor
 from tests.fakes import FakeCarrier, FakeRelay, FakeWork, TimedCase, session, worksOf
 from tests.logs import Log
 from tunnelkit.control.session import STREAMS
-from tunnelkit.interfaces import Lease
+from tunnelkit.state.lease import Lease
 from tunnelkit.tunnels.bursts import QUIET
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.localudp import LocalUDP

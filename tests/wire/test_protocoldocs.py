@@ -41,11 +41,12 @@ from tunnelkit.control.login import (
     workProof,
 )
 from tunnelkit.control.session import Identity, Session
-from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner, Lease
+from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.join import Join
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
+from tunnelkit.state.lease import Lease
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels import kinds as kindTables
 from tunnelkit.tunnels.spec import parseTunnel

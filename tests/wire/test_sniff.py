@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.wire.sniff import OPENING, Opening, sniff
+from tunnelkit.wire.sniff import ANY, OPENING, Opening, sniff
 
 EXAMPLES: list[tuple[bytes, int, Opening]] = [
     (b"\x16\x03\x01\x02\x00\x01\x00", 2, Opening.TLS),
@@ -89,3 +89,24 @@ class SniffTests(SynchronousTestCase):
             answers = {sniff(data + ending) for ending in endings}
             self.assertEqual(sniff(data + b"\xff"), Opening.UNKNOWN)
             self.assertTrue(answers - {None, Opening.UNKNOWN}, data)
+
+    def test_others(self) -> None:
+        """
+        What else is switched on is told by its own places, in the order in which they
+        are given, and changes nothing for the rest.
+        """
+        others = [
+            ((b"\x01", ANY, ANY, b"{"), "pipe"),
+            ((b"\x01", ANY, ANY, b"\0"), "smux"),
+        ]
+        for data, expected in (
+            (b"\x01\x00\x40{", "pipe"),
+            (b"\x01\x00\x00\x00\x03", "smux"),
+            (b"\x01\x00\x00", None),
+            (b"\x01\x00\x00}", Opening.UNKNOWN),
+            (OPENING, Opening.NATIVE),
+            (b"\x16\x03", Opening.TLS),
+            (b"\x02", Opening.UNKNOWN),
+        ):
+            self.assertEqual(sniff(data, others), expected, data)
+        self.assertEqual(sniff(b"\x01\x00\x40{"), Opening.UNKNOWN)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
-from tunnelkit.interfaces import IWorkEnd
+from tunnelkit.interfaces import IStreamEnd
 from tunnelkit.relay.flows.ends import VisitorFlow
 
 Opening: TypeAlias = Callable[[int, str, str], bytes]
@@ -40,12 +40,12 @@ class StreamCarrier(Protocol):
         @param compress: how its bytes are compressed, or empty.
         """
 
-    def takeNow(self) -> IWorkEnd | None:
+    def takeNow(self) -> IStreamEnd | None:
         """
         Get an end for a visitor, if one is there at once.
         """
 
-    def take(self) -> Deferred[IWorkEnd]:
+    def take(self) -> Deferred[IStreamEnd]:
         """
         Get an end for a visitor, now or when one is there.
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.state.store import WriteBehind
 from tunnelkit.wire import codes
 from tunnelkit.wire.ports import PortSet

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from tunnelkit.control.leases import Leases
-from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.wire.ports import PortSet
 
 SPACES: Final = ("tcp", "udp")

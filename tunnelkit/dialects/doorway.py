@@ -10,7 +10,7 @@ counted, in all and of each address, and have a deadline at each step.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from twisted.internet.interfaces import (
@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IRelay
+from tunnelkit.interfaces import IDialect, IRelay
 from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.secure import ALPN, TLS13, Seen, ServerTLS, seen
 from tunnelkit.wire import codes
@@ -131,6 +131,7 @@ class Doorway(Factory):
     @ivar clock: tells the time.
     @ivar plain: whether the native protocol may be spoken without TLS.
     @ivar counts: totals since the start, by name.
+    @ivar dialects: what may be spoken besides, by the first bytes.
     """
 
     noisy = False
@@ -145,7 +146,11 @@ class Doorway(Factory):
         plain: bool = False,
         most: int = GUESTS,
         mostOfOne: int = GUESTS_OF_ONE,
+        dialects: Iterable[IDialect] = (),
     ) -> None:
+        self.dialects = tuple(
+            (places, dialect) for dialect in dialects for places in dialect.places
+        )
         self.clock = clock
         self.relay = relay
         self.tls = tls
@@ -269,10 +274,14 @@ class Look(Holder):
         if self._gone:
             return
         self._first += data
-        opening = sniff(self._first)
-        if opening is not None:
-            self._gone = True
+        opening = sniff(self._first, self._doorway.dialects)
+        if opening is None:
+            return
+        self._gone = True
+        if isinstance(opening, Opening):
             self._openings.get(opening, Look._unknown)(self, self._first)
+        else:
+            self._dialect(opening)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -299,6 +308,14 @@ class Look(Holder):
             return
         self.connection.hold(self._doorway.native(self._guest))
         self.connection.dataReceived(first[len(OPENING) :])
+
+    def _dialect(self, dialect: IDialect) -> None:
+        if self._guest.seen is None and not dialect.plain:
+            reason = f"it speaks {dialect.name} without TLS"
+            self._guest.dismiss(self.connection, reason)
+            return
+        self.connection.hold(dialect.greet(self._guest))
+        self.connection.dataReceived(self._first)
 
     def _version(self, first: bytes) -> None:
         self._refuse(

@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from tunnelkit.interfaces import ILeaseStore, Lease
+from tunnelkit.state.lease import ILeaseStore, Lease
 
 Place: TypeAlias = tuple[str, int]
 """Space and port of a lease."""

@@ -17,7 +17,7 @@ from tunnelkit.interfaces import (
     IEnd,
     IJoin,
     IRelay,
-    IWorkEnd,
+    IStreamEnd,
     Outcome,
     Undialled,
 )
@@ -70,7 +70,7 @@ class LocalTCP:
         """
         return len(self._joins) + len(self._dialling)
 
-    def started(self, work: IWorkEnd, start: Start) -> None:
+    def started(self, work: IStreamEnd, start: Start) -> None:
         """
         A visitor came: dial the service, and join the two.
         """
@@ -108,7 +108,7 @@ class LocalTCP:
         self._dialling.discard(dialled)
         return result
 
-    def _join(self, service: IEnd, work: IWorkEnd, start: Start) -> None:
+    def _join(self, service: IEnd, work: IStreamEnd, start: Start) -> None:
         try:
             end = work if self._packing is None else self._packing.end(work)
             join = self._relay.join(
@@ -137,7 +137,7 @@ class LocalTCP:
         if start is not None:
             detail.ends(self._log, start, outcome.reason, join.forth, join.back)
 
-    def _ebDial(self, failure: Failure, work: IWorkEnd, start: Start) -> None:
+    def _ebDial(self, failure: Failure, work: IStreamEnd, start: Start) -> None:
         error = failure.value
         if isinstance(error, Undialled):
             self._refuse(work, start, error.code, error.reason)
@@ -147,13 +147,13 @@ class LocalTCP:
         else:
             self._refuseForBug(work, start, failure)
 
-    def _refuseForBug(self, work: IWorkEnd, start: Start, failure: Failure) -> None:
+    def _refuseForBug(self, work: IStreamEnd, start: Start, failure: Failure) -> None:
         self._log.failure("a bug at {name}", failure, name=self.spec.name)
         reason = "the client has a bug: see its log"
         self._refuse(work, start, ResetCode.INTERNAL, reason)
 
     def _refuse(
-        self, work: IWorkEnd, start: Start, code: ResetCode, reason: str
+        self, work: IStreamEnd, start: Start, code: ResetCode, reason: str
     ) -> None:
         work.refuse(code, reason)
         detail.ends(self._log, start, reason)

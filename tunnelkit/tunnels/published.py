@@ -17,8 +17,9 @@ from twisted.logger import Logger
 from tunnelkit.control.leases import Contested, Denied, Leases
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import TUNNELS, Refusal, Session
-from tunnelkit.interfaces import IRelay, Lease
+from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.occupant import inUse, whyNot
+from tunnelkit.state.lease import Lease
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.tunnels.tcp import PublicTCP

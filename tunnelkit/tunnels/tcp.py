@@ -14,8 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.session import STREAMS, Session
-from tunnelkit.interfaces import IEnd, IJoin, IRelay, IWorkEnd, Lease, Outcome
+from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
 from tunnelkit.relay.packed import Packing
+from tunnelkit.state.lease import Lease
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
@@ -158,11 +159,11 @@ class PublicTCP:
             self._join, self._ebTake, callbackArgs=(visitor,), errbackArgs=(visitor,)
         )
 
-    def _served(self, result: IWorkEnd | Failure) -> IWorkEnd | Failure:
+    def _served(self, result: IStreamEnd | Failure) -> IStreamEnd | Failure:
         self._waiting -= 1
         return result
 
-    def _join(self, work: IWorkEnd, visitor: IEnd) -> None:
+    def _join(self, work: IStreamEnd, visitor: IEnd) -> None:
         try:
             number, peer = work.begin(), visitor.peer
             start = self._start(number, peer, visitor.local)

@@ -14,11 +14,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.control.session import STREAMS, Session
-from tunnelkit.interfaces import IFlowPort, IRelay, Lease
+from tunnelkit.interfaces import IFlowPort, IRelay
 from tunnelkit.relay.flows.ends import VisitorFlow
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.shape import Shape
 from tunnelkit.relay.flows.table import FlowTable
+from tunnelkit.state.lease import Lease
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort

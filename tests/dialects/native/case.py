@@ -19,8 +19,8 @@ from tunnelkit.control.login import ClientLogin, workProof
 from tunnelkit.control.session import Session
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.dialects.doorway import Doorway
+from tunnelkit.dialects.house import House
 from tunnelkit.dialects.native.greeting import Greeting
-from tunnelkit.dialects.native.house import House
 from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.state.store import MemoryStore

@@ -18,9 +18,9 @@ from tests.network import Network, Plain, accepting
 from tests.wire.issued import issued
 from tunnelkit.control.login import ServerLogin
 from tunnelkit.control.session import Refusal
+from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.dialects.native.caller import Caller, Parting
 from tunnelkit.dialects.native.calling import CLOSING, PATIENCE, CallingChannel
-from tunnelkit.dialects.native.house import PROGRAM
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes

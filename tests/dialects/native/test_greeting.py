@@ -21,7 +21,7 @@ from tests.dialects.native.case import (
 from tests.network import Plain
 from tunnelkit.carrier.pool import LEAST, SLACK
 from tunnelkit.control.login import workProof
-from tunnelkit.dialects.native.house import PROGRAM
+from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.relay.connection import socketTransport
 from tunnelkit.wire.codec import said
 from tunnelkit.wire.frames import Data, encode

@@ -18,13 +18,13 @@ from tunnelkit.control.heartbeat import Heartbeat
 from tunnelkit.control.login import ClientLogin, ServerUnproven
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
+from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.dialects.native.caller import (
     Caller,
     Listener,
     Parting,
     otherVersion,
 )
-from tunnelkit.dialects.native.house import PROGRAM
 from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes

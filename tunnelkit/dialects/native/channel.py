@@ -19,7 +19,7 @@ from tunnelkit.control.login import LoginRefused, ServerLogin
 from tunnelkit.control.names import hostOr, isClientName, legible
 from tunnelkit.control.session import TUNNELS, Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest
-from tunnelkit.dialects.native.house import PROGRAM, House
+from tunnelkit.dialects.house import PROGRAM, House
 from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.wire import codes

@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 from tunnelkit.control.login import sameProof, workProof
 from tunnelkit.control.session import Session
 from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.house import House
 from tunnelkit.dialects.native.channel import ControlChannel
-from tunnelkit.dialects.native.house import House
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.wire import codes
 from tunnelkit.wire.codec import fromClient, said

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from zope.interface import implementer
+
+from tunnelkit.interfaces import IStreamEnd
 from tunnelkit.relay.connection import RESETTING, linger
 from tunnelkit.relay.fast.buffer import HEAD, SMALL, VIEW
 from tunnelkit.relay.fast.end import Socket
 from tunnelkit.relay.fast.loop import Loop
 from tunnelkit.relay.fast.raw import RawSocket
+from tunnelkit.wire.codes import ResetCode
 
 
+@implementer(IStreamEnd)
 class AdoptedSocket(RawSocket):
     """
     Such a connection.
@@ -39,6 +44,18 @@ class AdoptedSocket(RawSocket):
         Who is at the other side.
         """
         return self._name
+
+    def begin(self) -> int:
+        """
+        Count: it carries one stream.
+        """
+        return 1
+
+    def refuse(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self.abort()
 
     def resumeReading(self) -> None:
         """

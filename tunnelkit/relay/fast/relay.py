@@ -26,6 +26,7 @@ from tunnelkit.interfaces import (
     IFlowPort,
     IJoin,
     IRelay,
+    IStreamEnd,
     IWorkEnd,
     IWorkOwner,
     Outcome,
@@ -149,7 +150,7 @@ class FastRelay:
 
     def adopt(
         self, connection: Connection, rest: bytes, withhold: bool = False
-    ) -> IEnd:
+    ) -> IStreamEnd:
         """
         Take over a connection that carries the bytes of one stream as they are.
         """

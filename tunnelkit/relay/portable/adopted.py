@@ -13,7 +13,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.interfaces import IEnd
+from tunnelkit.interfaces import IStreamEnd
 from tunnelkit.relay.connection import (
     BUFFER,
     Connection,
@@ -27,7 +27,7 @@ from tunnelkit.relay.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 
-def adopted(connection: Connection, early: bytes, withhold: bool) -> IEnd:
+def adopted(connection: Connection, early: bytes, withhold: bool) -> IStreamEnd:
     """
     Take a connection over.
 
@@ -45,6 +45,7 @@ def adopted(connection: Connection, early: bytes, withhold: bool) -> IEnd:
     return end
 
 
+@implementer(IStreamEnd)
 class AdoptedEnd(RawEnd):
     """
     One on a transport of the reactor's.
@@ -53,6 +54,18 @@ class AdoptedEnd(RawEnd):
     def __init__(self, early: bytes) -> None:
         super().__init__()
         self._early = early
+
+    def begin(self) -> int:
+        """
+        Count: it carries one stream.
+        """
+        return 1
+
+    def refuse(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self.abort()
 
     def resumeReading(self) -> None:
         """
@@ -78,7 +91,7 @@ class WithholdingEnd(AdoptedEnd):
         """
 
 
-@implementer(IEnd)
+@implementer(IStreamEnd)
 class HeldEnd(Holder):
     """
     One under TLS, which has no half-close: the other side is told of our end when it
@@ -105,6 +118,18 @@ class HeldEnd(Holder):
         super().held(connection)
         connection.transport.pauseProducing()
         connection.transport.bufferSize = BUFFER
+
+    def begin(self) -> int:
+        """
+        Count: it carries one stream.
+        """
+        return 1
+
+    def refuse(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self.abort()
 
     def attach(self, receiver: Receiver) -> Stream:
         """

@@ -34,6 +34,7 @@ from tunnelkit.interfaces import (
     IFlowPort,
     IJoin,
     IRelay,
+    IStreamEnd,
     IWorkEnd,
     IWorkOwner,
     Undialled,
@@ -144,7 +145,7 @@ class PortableRelay:
 
     def adopt(
         self, connection: Connection, rest: bytes, withhold: bool = False
-    ) -> IEnd:
+    ) -> IStreamEnd:
         """
         Take over a connection that carries the bytes of one stream as they are.
         """
