@@ -1,0 +1,3 @@
+"""
+mgrok's wire above smux: its messages, its datagrams, and its configuration files.
+"""

@@ -1,0 +1,3 @@
+"""
+pipe's wire: its packets, its login, and its configuration files.
+"""

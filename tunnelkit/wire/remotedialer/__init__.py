@@ -1,0 +1,3 @@
+"""
+remotedialer's wire: its messages, the WebSocket that carries them, and its login.
+"""

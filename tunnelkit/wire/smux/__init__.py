@@ -1,0 +1,3 @@
+"""
+smux version 1: streams within one connection, for whoever carries some.
+"""
