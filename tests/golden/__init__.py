@@ -1,0 +1,3 @@
+"""
+Recorded conversations of real programs that tunnelkit takes the place of.
+"""
