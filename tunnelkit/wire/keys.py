@@ -49,7 +49,15 @@ class Table:
         try:
             return read(self._left.pop(key))
         except ValueError as e:
-            raise ValueError(f"{self._where}the key {key!r} takes {e}") from None
+            raise self.wrong(key, str(e)) from None
+
+    def wrong(self, key: str, wanted: str) -> ValueError:
+        """
+        Make the error for a key that stands there, and cannot be used.
+
+        @param wanted: what it takes.
+        """
+        return ValueError(f"{self._where}the key {key!r} takes {wanted}")
 
     def lack(self, key: str, wanted: str) -> ValueError:
         """

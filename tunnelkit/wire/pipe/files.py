@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tunnelkit.wire.keys import Table, decoded, portNumber
@@ -37,7 +37,7 @@ class ServerFile:
     adminPort: int | None
     domainTunnel: bool
     domain: str
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ClientFile:
     """
 
     server: str
-    token: str
+    token: str = field(repr=False)
     forwards: tuple[ForwardEntry, ...]
 
 

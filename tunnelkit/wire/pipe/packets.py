@@ -8,7 +8,7 @@ Every connection begins with a L{Login}, which is never answered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from tunnelkit.wire.address import HIGHEST, HostPort
@@ -32,7 +32,7 @@ class Login:
     @ivar version: of the client's program.
     """
 
-    token: str
+    token: str = field(repr=False)
     timestamp: int
     version: str = VERSION
 
