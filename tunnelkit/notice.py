@@ -33,6 +33,9 @@ def warnings(settings: ServerSettings) -> Iterator[str]:
             "server can read all that visitors send, and take sessions over"
         )
 
+    for dialect in settings.dialects:
+        yield dialect.warning
+
 
 def facts(settings: ServerSettings, fingerprint: str, admin: str) -> Iterator[str]:
     """

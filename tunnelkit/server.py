@@ -148,12 +148,16 @@ class Server(Service):
         @return: whether this is the first start.
         """
         settings, folder = self._settings, self._folder
-        now = datetime.fromtimestamp(self._now(), UTC)
         names = dict.fromkeys(
             (settings.hostname or socket.gethostname(), "localhost", "127.0.0.1", "::1")
         )
         self._begin(folder.lock, folder.unlock)
-        prepared = folder.prepare(self._random, now, names, user=settings.token is None)
+        prepared = folder.prepare(
+            self._random,
+            datetime.fromtimestamp(self._now(), UTC),
+            names,
+            user=settings.token is None,
+        )
         certificate = settings.certificate or folder.certificateFile
         key = settings.key or folder.keyFile
         pair = readPair(certificate, key)
@@ -162,7 +166,10 @@ class Server(Service):
         self._watch = CertificateWatch(
             certificate, key, self._rotation.changed, pair, self._reactor
         )
-        self._users = Users(folder.usersFile, self._now, settings.token, self._random)
+        speakers = {user for spec in settings.dialects for user in spec.users}
+        self._users = Users(
+            folder.usersFile, self._now, settings.token, self._random, speakers
+        )
         self._sessions = Sessions(
             self._reactor, self._now, self._random, self._users.allowed
         )
@@ -192,7 +199,10 @@ class Server(Service):
             settings.hostname,
             settings.bindUDP,
         )
-        troubles = Bursts(self._sayLoginFailed, self._reactor)
+        troubles = Bursts(
+            lambda sentence: self._log.warn("{sentence}", sentence=sentence),
+            self._reactor,
+        )
         self._closings.append(troubles.stop)
         self._house = House(
             clock=self._reactor,
@@ -204,6 +214,7 @@ class Server(Service):
             nonce=lambda: self._random(16).hex(),
             shown=self._rotation.hashes,
             troubles=troubles,
+            now=self._now,
         )
         self._doorway = Doorway(
             self._reactor,
@@ -211,6 +222,7 @@ class Server(Service):
             self._tls,
             lambda guest: Greeting(self._house, guest),
             settings.insecure or settings.behindTLS,
+            dialects=[spec.make(self._house) for spec in settings.dialects],
         )
 
     def _openPorts(self) -> None:
@@ -369,9 +381,6 @@ class Server(Service):
         """
         self._watch.check()
         self._users.reload()
-
-    def _sayLoginFailed(self, sentence: str) -> None:
-        self._log.warn("{sentence}", sentence=sentence)
 
     def troubles(self) -> tuple[str, ...]:
         """

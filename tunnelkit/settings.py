@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.ports import PortSet
@@ -35,6 +36,7 @@ class ServerSettings:
         folder.
     @ivar admin: where the admin rooms are: a strports description, or None.
     @ivar grace: how long streams may go on when the server stops, in seconds.
+    @ivar dialects: what is spoken on the ports beside our own protocol.
     @ivar given: what the operator wrote, by the description that was made of it.
     """
 
@@ -51,6 +53,7 @@ class ServerSettings:
     token: Token | None = None
     admin: str | None = None
     grace: float = 10.0
+    dialects: tuple[DialectSpec, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 

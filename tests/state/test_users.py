@@ -72,6 +72,19 @@ class LookupTests(UsersCase):
     A login is checked against the file as it is then.
     """
 
+    def test_others(self) -> None:
+        """
+        Who logs in by other means, as a dialect's clients do, is always allowed to
+        go on, and nobody logs in as that user in the usual way, whatever the file says.
+        """
+        addUser(self.path, "pipe", ONE)
+        users = Users(self.path, lambda: self.time, None, constant, {"pipe", "mgrok"})
+        self.assertIsNone(users.lookup("pipe"))
+        self.assertIsNone(users.lookup("mgrok"))
+        self.assertIsNotNone(users.lookup("alice"))
+        names = "pipe", "mgrok", "alice", "nobody"
+        self.assertEqual([*map(users.allowed, names)], [True, True, True, False])
+
     def test_known(self) -> None:
         """
         Who is in the file may log in, nobody else.

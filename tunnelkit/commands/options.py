@@ -14,8 +14,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, NoReturn, TypeVar, cast
+from typing import ClassVar, Final, NoReturn, TypeAlias, TypeVar, cast
 
 from twisted.logger import LogLevel
 from twisted.python import usage
@@ -25,6 +26,9 @@ from tunnelkit.commands.config import Reading, Value, readConfig, text
 from tunnelkit.wire.token import Token
 
 T = TypeVar("T")
+
+ReadFile: TypeAlias = Callable[[str], str]
+"""Gives the text of a file, by its name; its ValueError says what is wrong."""
 
 TOKEN_VARIABLE: Final = "TUNNELKIT_TOKEN"
 """The environment variable that may hold a token."""
@@ -48,6 +52,7 @@ LONGEST: Final = 7 * 24 * 3600
 would not even fit into a message."""
 
 _LONGEST_TOKEN: Final = 4096
+_LONGEST_FILE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,18 @@ class ConfiguredOptions(CommandOptions):
             return ()
         return tuple(given.read(parse, one) for one in cast(list[str], given.value))
 
+    def describe(self, name: str, parse: Callable[[str, ReadFile], T]) -> tuple[T, ...]:
+        """
+        Give what descriptions say that may be given several times and may name files.
+
+        @param parse: makes a value of a text and of what gives the text of a file.
+        """
+        given = self._given(name)
+        if given is None:
+            return ()
+        read = partial(self._textIn, given)
+        return self.every(name, lambda text: parse(text, read))
+
     def flag(self, name: str) -> bool:
         """
         Tell whether a flag is set.
@@ -256,6 +273,12 @@ class ConfiguredOptions(CommandOptions):
         self._warnOfFile(path)
         return Given(content, f"{given.origin}: {path}")
 
+    def _textIn(self, given: Given, name: str) -> str:
+        path = given.path(name)
+        content = _readText(str(path))
+        self._warnOfFile(path)
+        return content
+
     def _warnOfToken(self, token: Given) -> None:
         if token.origin.startswith("--"):
             self.warnings.append(
@@ -310,12 +333,16 @@ def _checkReadable(path: str) -> None:
         raise ValueError(f"{path} cannot be read: {e.strerror}") from e
 
 
-def _readToken(path: str) -> str:
+def _readText(path: str, most: int = _LONGEST_FILE) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            content = file.read(_LONGEST_TOKEN)
+            return file.read(most)
     except OSError as e:
         raise ValueError(f"{path} cannot be read: {e.strerror}") from e
+
+
+def _readToken(path: str) -> str:
+    content = _readText(path, _LONGEST_TOKEN)
     if not content.strip():
         raise ValueError(f"{path} is empty: it must hold a token, tk1_USER_SECRET")
     return content

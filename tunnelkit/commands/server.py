@@ -25,6 +25,7 @@ from tunnelkit.commands.config import (
     portList,
     ports,
     text,
+    texts,
     truth,
 )
 from tunnelkit.commands.endpoints import DEFAULT_PORT, hasIPv6, listening, portsOf
@@ -36,6 +37,8 @@ from tunnelkit.commands.options import (
     seconds,
 )
 from tunnelkit.commands.process import inProcess, theReactor
+from tunnelkit.dialects.known import DIALECTS
+from tunnelkit.dialects.spec import DialectSpec, parseDialect
 from tunnelkit.server import Server
 from tunnelkit.settings import ServerSettings
 from tunnelkit.state.folder import DEFAULT_USER, defaultState
@@ -152,6 +155,7 @@ class Options(ConfiguredOptions):
         "bind": text,
         "bind-udp": text,
         "ports": portList,
+        "dialect": texts,
         "hostname": text,
         "token-file": text,
         "admin": port,
@@ -169,7 +173,7 @@ class Options(ConfiguredOptions):
         @param ipv6: tells whether this machine has IPv6.
         """
         super().__init__(environ)
-        self["port"] = None
+        self["port"] = self["dialect"] = None
         self._ipv6 = ipv6
         self._wrote: dict[str, str] = {}
 
@@ -180,6 +184,15 @@ class Options(ConfiguredOptions):
         systemd:domain=INET6:name=NAME. May be given several times. [default: 8910]
         """
         self["port"] = [*(self["port"] or ()), where]
+
+    def opt_dialect(self, description: str) -> None:
+        """
+        Speak another tunnel's protocol, too, with its clients as they are: NAME, then
+        :token=SECRET or :tokenFile=FILE, and :tls=required to refuse it without TLS;
+        such as pipe:tokenFile=pipe.token. docs/dialects says what each protects. May be
+        given several times.
+        """
+        self["dialect"] = [*(self["dialect"] or ()), description]
 
     def postOptions(self) -> None:
         """
@@ -205,6 +218,7 @@ class Options(ConfiguredOptions):
             token=self.token(ownToken),
             admin=admin,
             grace=self.one("grace", seconds, GRACE),
+            dialects=self._dialects(),
             given=self._wrote,
         )
 
@@ -212,6 +226,15 @@ class Options(ConfiguredOptions):
         return self.every("port", self._listening) or (
             self._listening(str(DEFAULT_PORT)),
         )
+
+    def _dialects(self) -> tuple[DialectSpec, ...]:
+        specs = self.describe(
+            "dialect", lambda text, read: parseDialect(text, DIALECTS, read)
+        )
+        for name, count in Counter(spec.name for spec in specs).items():
+            if count > 1:
+                raise UsageError(f"--dialect {name} is given twice: once is enough")
+        return specs
 
     def _admin(self, endpoint: str) -> str | None:
         return None if endpoint == "off" else self._listening(endpoint, _LOOPBACK)

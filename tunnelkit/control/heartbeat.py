@@ -77,6 +77,13 @@ class Heartbeat:
         self._heard = self._due = self._clock.seconds()
         self._beat()
 
+    def stand(self) -> None:
+        """
+        Ping only where it is asked whether the other side lives: that it is gone shows
+        by other means.
+        """
+        self._running = True
+
     def stop(self) -> None:
         """
         Ping no more; a probe under way is answered by no.

@@ -11,6 +11,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tunnelkit.carrier.contract import DatagramFleet, StreamCarrier
 from tunnelkit.control.chatter import Chatter
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Channel, Identity, Refusal, Session
@@ -62,11 +63,19 @@ class Sessions:
         """
         return self._byId.get(id)
 
-    def admit(self, identity: Identity, channel: Channel) -> Session:
+    def admit(
+        self,
+        identity: Identity,
+        channel: Channel,
+        carrier: StreamCarrier | None = None,
+        fleet: DatagramFleet | None = None,
+    ) -> Session:
         """
         Make a session of a good login.  One that the same running client had before
         is over: it has come back.
 
+        @param carrier: how streams get to the client; None for work connections.
+        @param fleet: how datagrams do; None for some of these.
         @raise Refusal: there are too many, or the server is stopping.
         """
         if self._closed:
@@ -86,6 +95,8 @@ class Sessions:
             self._allowed,
             self._ended,
             self._chatter.room,
+            carrier,
+            fleet,
         )
         self._byId[session.id] = session
         self._byInstance[key] = session

@@ -40,6 +40,9 @@ GUESTS_OF_ONE: Final = 256
 """The same, of one address."""
 PATIENCE: Final = 10.0
 """Seconds for the first bytes, for the TLS handshake, and for the login, each."""
+DELAY: Final = 1.0
+"""Seconds that a guest waits for its dismissal whose secret was wrong, where that costs
+it nothing to try."""
 CLOSING: Final = 5.0
 """Seconds that a close may take before it becomes a reset."""
 
@@ -90,6 +93,18 @@ class Guest:
         """
         self._doorway.dismissed(self.peer, reason)
         self.close(connection)
+
+    def delay(self, connection: Connection, reason: str) -> None:
+        """
+        Send it away in a moment, and hear nothing more of it: who tries secrets is to
+        be slow at that.
+        """
+        self._cancel()
+        if not self._left:
+            self._connection = connection
+            self._deadline = self._doorway.clock.callLater(
+                DELAY, self.dismiss, connection, reason
+            )
 
     def close(self, connection: Connection) -> None:
         """

@@ -1,5 +1,5 @@
 """
-House: what the server's side of the native protocol works with.
+House: what the server's side of each dialect works with.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit import __version__
 from tunnelkit.control.sessions import Sessions
+from tunnelkit.dialects.doorway import Guest
 from tunnelkit.interfaces import IRelay
+from tunnelkit.relay.connection import Connection
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.published import Published
@@ -28,7 +30,7 @@ def _noCounts() -> dict[str, int]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """
-    The server, as the native protocol sees it.
+    The server, as those see it who speak with clients.
 
     @ivar lookup: gives what a user's login is checked against.
     @ivar decoyKey: makes decoys for users that do not exist.
@@ -36,6 +38,7 @@ class House:
     @ivar shown: gives the fingerprints of the certificates that the server shows now
         or soon.
     @ivar troubles: told of each login that failed.
+    @ivar now: gives the time, seconds since 1970.
     @ivar counts: totals since the start, by name.
     """
 
@@ -48,4 +51,15 @@ class House:
     nonce: Callable[[], str]
     shown: Callable[[], tuple[str, ...]]
     troubles: Bursts
+    now: Callable[[], float]
     counts: dict[str, int] = field(default_factory=_noCounts)
+
+    def turnAway(
+        self, guest: Guest, connection: Connection, dialect: str, reason: str
+    ) -> None:
+        """
+        A login failed of which nothing is to be said to the client.
+        """
+        self.counts["logins_failed"] += 1
+        self.troubles.note(f"{dialect} login from {guest.host}: {reason}")
+        guest.delay(connection, reason)

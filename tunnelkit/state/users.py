@@ -6,7 +6,7 @@ Users: who may log in at this moment, from the file of users and the clock.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
@@ -51,6 +51,7 @@ class Users:
         now: Callable[[], float],
         override: Token | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        others: Collection[str] = (),
     ) -> None:
         """
         @param path: the file of users.
@@ -58,11 +59,13 @@ class Users:
         @param override: a token of the operator's own: its user has this secret,
             whatever the file says.  The file may be missing then.
         @param random: gives so many random bytes.
+        @param others: users who log in by other means, at any time, and never so.
         @raise UsersError: the file cannot be used.
         """
         self._path = path
         self._now = now
         self._override = _fixed(override, random)
+        self._others = frozenset(others)
         self._mayMiss = override is not None
         self._revoked: list[Callable[[str], None]] = []
         self._complaint: tuple[tuple[Stamp, ...], str] | None = None
@@ -81,7 +84,9 @@ class Users:
         if self._refresh():
             self._tellRevoked()
         user = self._users.get(name)
-        return user.verifier if user and user.mayLogIn(self._now()) else None
+        if user is None or name in self._others:
+            return None
+        return user.verifier if user.mayLogIn(self._now()) else None
 
     def allowed(self, name: str) -> bool:
         """
@@ -89,7 +94,9 @@ class Users:
         last looked at: that is for each stream, and touches no disk.
         """
         user = self._users.get(name)
-        return user is not None and user.mayLogIn(self._now())
+        if user is None or name in self._others:
+            return name in self._others
+        return user.mayLogIn(self._now())
 
     def onRevoked(self, callback: Callable[[str], None]) -> None:
         """

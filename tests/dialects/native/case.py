@@ -182,6 +182,7 @@ class NativeCase(SynchronousTestCase):
             nonce=lambda: random(8).hex(),
             shown=lambda: self.hashes,
             troubles=Bursts(self.warned.append, network),
+            now=network.seconds,
         )
         self.doorways = [
             Doorway(network, relay, ServerTLS(pair), self.greet, plain)

@@ -1,0 +1,95 @@
+"""
+Plays a recorded conversation against a server: what its clients and its visitors did,
+when they did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.golden.recorded import lines
+from tests.mail import Post
+from tests.network import Network, Speaker
+
+Rewrite = Callable[[int, bytes], bytes]
+"""Puts what a client took over from the server into what was recorded, by the number of
+the connection."""
+
+
+class Replay:
+    """
+    A conversation, as it goes on.
+
+    @ivar clients: the connections of the program's, by their numbers.
+    @ivar visitors: the users, by their numbers.
+    @ivar posts: the users of UDP ports, likewise.
+    """
+
+    def __init__(
+        self, network: Network, port: int, system: str, name: str, rewrite: Rewrite
+    ) -> None:
+        """
+        @param port: the server's.
+        """
+        self.clients: dict[int, Speaker] = {}
+        self.visitors: dict[int, Speaker] = {}
+        self.posts: dict[int, Post] = {}
+        self._network = network
+        self._port = port
+        self._lines = lines(system, name)
+        self._rewrite = rewrite
+        self._at = 0.0
+
+    def play(self) -> None:
+        """
+        Play it to its end.
+        """
+        for line in self._lines:
+            if "t" not in line:
+                continue
+            self._network.elapse(max(0.0, line["t"] - self._at))
+            self._at = max(self._at, line["t"])
+            if line.get("dir") == "c2s" and "conn" in line:
+                self._client(line)
+            elif line.get("side") == "user":
+                self._user(line)
+            self._network.settle()
+
+    def _client(self, line: dict[str, Any]) -> None:
+        number = line["conn"]
+        match line.get("event"):
+            case "open":
+                self.clients[number] = client = Speaker()
+                self._network.connect(self._port, client)
+            case "eof":
+                self.clients[number].wire.loseConnection()
+            case "rst":
+                self.clients[number].wire.abortConnection()
+            case None:
+                data = bytes.fromhex(line["hex"])
+                self.clients[number].say(self._rewrite(number, data))
+
+    def _user(self, line: dict[str, Any]) -> None:
+        number, data = line["id"], bytes.fromhex(line.get("hex", ""))
+        if "src" in line or number in self.posts:
+            if line["event"] == "send":
+                self._post(number).say(data, line["dst"])
+            return
+        match line["event"]:
+            case "connect":
+                self.visitors[number] = visitor = Speaker()
+                self._network.connect(line["port"], visitor)
+            case "send":
+                self.visitors[number].say(data)
+            case "half-close":
+                self.visitors[number].wire.loseWriteConnection()
+            case "close":
+                self.visitors[number].wire.loseConnection()
+
+    def _post(self, number: int) -> Post:
+        if number not in self.posts:
+            self.posts[number] = Post()
+            network: Any = self._network
+            network.listenUDP(0, self.posts[number], "127.0.0.1")
+        return self.posts[number]

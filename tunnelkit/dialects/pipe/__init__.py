@@ -1,0 +1,3 @@
+"""
+pipe: forwards of its stock clients, and our clients at its stock servers.
+"""

@@ -1,0 +1,259 @@
+# -*- test-case-name: tests.dialects.pipe.test_dialect -*-
+"""
+Control: the control connection of one forward of pipe's, which is a session of ours.
+
+The client says nothing on it once it has asked for its port.  That it lives is asked
+where another wants that port: it is sent an Exchange that nobody needs, and comes back
+with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.control.heartbeat import SILENCE
+from tunnelkit.control.names import hostOr, legible
+from tunnelkit.control.session import Identity, Refusal, Session
+from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.pipe.datagrams import Datagrams
+from tunnelkit.dialects.pipe.exchanges import Visitors
+from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
+from tunnelkit.tunnels.published import PublicTunnel
+from tunnelkit.tunnels.spec import isTunnelName
+from tunnelkit.wire.address import unmapped
+from tunnelkit.wire.codes import INTERNAL, LOST, PROTOCOL
+from tunnelkit.wire.messages import UDP, Open
+from tunnelkit.wire.pipe.codec import encode
+from tunnelkit.wire.pipe.packets import (
+    Cancel,
+    Exchange,
+    Forward,
+    Forwarded,
+    FromServer,
+    Heartbeat,
+    flaw,
+)
+
+if TYPE_CHECKING:
+    from tunnelkit.dialects.pipe.dialect import PipeDialect
+
+INTERVAL: Final = 1.0
+"""Seconds between two heartbeats."""
+
+_OURS: Final = "tunnelkit/"
+"""What the versions of our own clients begin with."""
+
+
+class Control(Holder):
+    """
+    The control connection of a forward.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        dialect: PipeDialect,
+        guest: Guest,
+        user: str,
+        request: Forward,
+        version: str,
+    ) -> None:
+        """
+        @param user: whose forward it is.
+        @param version: of the client's program.
+        """
+        self._dialect = dialect
+        self._house = house = dialect.house
+        self._guest = guest
+        self._user = user
+        self._request = request
+        self._version = version
+        self._probe = ""
+        self._session: Session | None = None
+        self._tunnel: PublicTunnel | None = None
+        self._over = False
+        self._beats = LoopingCall(self._say, Heartbeat())
+        self._beats.clock = house.clock
+        self._datagrams = Datagrams(dialect.exchanges, house, guest.host, self._ask)
+        stock = not version.startswith(_OURS)
+        self._visitors = Visitors(
+            dialect.exchanges, house, guest.host, stock, self._ask
+        )
+
+    def held(self, connection: Connection) -> None:
+        """
+        Publish what is asked for.
+        """
+        super().held(connection)
+        reason = flaw(self._request)
+        if reason:
+            self._refuse(reason)
+            return
+        try:
+            self._session = self._house.sessions.admit(
+                self._identity(), self, self._visitors, self._datagrams
+            )
+        except Refusal as e:
+            self._refuse(e.reason)
+            return
+        self._session.heartbeat.stand()
+        opening = Deferred.fromCoroutine(
+            self._house.published.open(self._session, self._open())
+        )
+        opening.addCallbacks(self._opened, self._ebOpen)
+
+    def isOf(self, guest: Guest, cancel: Cancel) -> bool:
+        """
+        Tell whether this is the forward that a client may take back.
+        """
+        if self._tunnel is None or self._tunnel.lease.port != cancel.port:
+            return False
+        return guest.host == self._guest.host and cancel.name == self._request.name
+
+    def end(self, reason: str) -> None:
+        """
+        Take the forward back.
+        """
+        if self._session is not None:
+            self._session.end("", reason)
+
+    # What the session says.
+
+    def want(self, count: int) -> None:
+        """
+        Do nothing: each visitor's connection is asked for by itself.
+        """
+
+    def ping(self, at: int) -> None:
+        """
+        Ask whether the client lives.
+        """
+        exchanges = self._dialect.exchanges
+        exchanges.forget(self._probe)
+        self._probe = exchanges.ask(
+            self._guest.host,
+            lambda guest, connection, rest: self._answered(at, guest, connection),
+        )
+        self._ask(self._probe)
+
+    def drain(self, seconds: float) -> None:
+        """
+        Do nothing: there are no words for it.
+        """
+
+    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
+        """
+        Do nothing: a client of pipe's knows of no certificates.
+        """
+        return succeed(None)
+
+    def leave(self, code: str, reason: str, retry: bool) -> None:
+        """
+        Close the connection, where that is not why.
+        """
+        if not self._over:
+            self._leave()
+            self._guest.close(self.connection)
+
+    # What the client says.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        It has nothing more to say.
+        """
+        if self._session is not None and not self._over:
+            self._session.end(PROTOCOL, "the client spoke on a control connection")
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The control connection is gone, and its forward with it.
+        """
+        self._leave()
+        self._guest.leave()
+        if self._session is not None:
+            self._session.end(LOST, "the client's control connection is gone")
+
+    # Opening.
+
+    def _identity(self) -> Identity:
+        local = unmapped(getattr(self.connection.transport.getHost(), "host", ""))
+        return Identity(
+            user=self._user,
+            client=self._guest.host,
+            instance=self._house.nonce(),
+            program=legible(f"pipe {self._version}"),
+            peer=self._guest.peer,
+            host=hostOr(local, "localhost"),
+            bound=False,
+        )
+
+    def _open(self) -> Open:
+        request = self._request
+        name = request.name
+        if not isTunnelName(name):
+            name = f"{request.kind}-{request.port}"
+        return Open(1, name, request.kind, request.port)
+
+    def _opened(self, tunnel: PublicTunnel) -> None:
+        self._tunnel = tunnel
+        self._dialect.controls.add(self)
+        self._guest.leave()
+        giveUpAfter(self.connection.transport, SILENCE)
+        self._say(Forwarded(True))
+        if self._request.kind == UDP:
+            self._datagrams.begin()
+        self._beats.start(INTERVAL, now=False)
+
+    def _ebOpen(self, failure: Failure) -> None:
+        if isinstance(failure.value, Refusal):
+            self._refuse(failure.value.reason)
+        else:
+            peer = self._guest.peer
+            self._log.failure("a bug at a forward of {peer}", failure, peer=peer)
+            self._refuse("the server has a bug: see the log above")
+
+    def _refuse(self, reason: str) -> None:
+        """
+        Say no.  Why is for the log: pipe has no words for it.
+        """
+        if self._over:
+            return
+        self._say(Forwarded(False))
+        self._house.troubles.note(
+            f"{self._guest.host} gets no forward of port {self._request.port} for"
+            f" pipe: {reason}"
+        )
+        session, self._session = self._session, None
+        self._over = True
+        if session is not None:
+            session.end(INTERNAL, reason)
+        # A stock client ends by itself; another one has a moment to hear it.
+        self._guest.due(self.connection, "it stayed where its forward was refused")
+
+    # Both ways.
+
+    def _ask(self, id: str) -> None:
+        self._say(Exchange(id, self._request.kind))
+
+    def _say(self, packet: FromServer) -> None:
+        if not self._over:
+            self.connection.transport.write(encode(packet))
+
+    def _answered(self, at: int, guest: Guest, connection: Connection) -> None:
+        if self._session is not None:
+            self._session.heartbeat.answered(at)
+        guest.close(connection)
+
+    def _leave(self) -> None:
+        self._over = True
+        self._dialect.exchanges.forget(self._probe)
+        self._dialect.controls.discard(self)
+        self._datagrams.close()
+        if self._beats.running:
+            self._beats.stop()
