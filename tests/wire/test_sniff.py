@@ -8,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.golden.recorded import names, streams
+from tunnelkit.wire.pipe.codec import PLACES as PIPE
+from tunnelkit.wire.remotedialer.login import PLACES as HTTP
+from tunnelkit.wire.smux.frames import PLACES as SMUX
 from tunnelkit.wire.sniff import ANY, OPENING, Opening, sniff
 
 EXAMPLES: list[tuple[bytes, int, Opening]] = [
@@ -110,3 +114,42 @@ class SniffTests(SynchronousTestCase):
         ):
             self.assertEqual(sniff(data, others), expected, data)
         self.assertEqual(sniff(b"\x01\x00\x40{"), Opening.UNKNOWN)
+
+    def test_otherPrograms(self) -> None:
+        """
+        The clients of other programs are known as soon as can be.
+        """
+        others = [(PIPE, "pipe"), (SMUX, "smux"), (HTTP, "http")]
+        for data, clear, expected in (
+            (b'\x01\x00\x5c{"token":"', 4, "pipe"),
+            (b'\x01\x03\x00{"token":"', 4, "pipe"),
+            (b"\x01\x00\x00\x00\x03\x00\x00\x00", 4, "smux"),
+            (b"\x01\x03\x00\x00\x00\x00\x00\x00", 4, "smux"),
+            (b"GET /connect HTTP/1.1\r\n", 4, "http"),
+            (b"\x01\x00\x5c[", 4, Opening.UNKNOWN),
+            (b"\x01\x02\x08\x00\x03", 4, Opening.UNKNOWN),
+            (b"\x02\x00\x02{}", 1, Opening.UNKNOWN),
+            (b"\x00\x01\x00\x01\x00\x00", 1, Opening.UNKNOWN),
+            (b"GET\r\n", 4, Opening.UNKNOWN),
+            (b"POST / HTTP/1.1\r\n", 1, Opening.UNKNOWN),
+            (b"TK/1\n", 5, Opening.NATIVE),
+        ):
+            for cut in range(len(data) + 1):
+                got = sniff(data[:cut], others)
+                self.assertEqual(got, expected if cut >= clear else None, data[:cut])
+
+    def test_golden(self) -> None:
+        """
+        They are known by what they really say first.
+        """
+        others = [(PIPE, "pipe"), (SMUX, "smux"), (HTTP, "http")]
+        for system, connections, expected in (
+            ("pipe", range(1, 9), "pipe"),
+            ("mgrok", (1,), Opening.TLS),
+            ("mgrok", (2,), "smux"),
+            ("remotedialer", range(1, 9), "http"),
+        ):
+            for name in names(system):
+                for (number, sender), data in streams(system, name).items():
+                    if sender == "c2s" and number in connections:
+                        self.assertEqual(sniff(data, others), expected, (name, number))

@@ -31,10 +31,14 @@ from tunnelkit.wire.pipe.packets import (
     Login,
     Packet,
 )
+from tunnelkit.wire.sniff import ANY, Places
 
 HEADER: Final = Struct("!BH")
 LONGEST: Final = 65535
 """The longest JSON of a packet, in bytes."""
+PLACES: Final[Places] = (b"\x01", ANY, ANY, b"{")
+"""What a client's connection begins with: the header of a L{Login}, and its JSON; smux
+has a zero in the fourth place."""
 
 _SHORT: Final = 1024
 _REQUEST: Final = 4096

@@ -13,6 +13,10 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
 
+from tunnelkit.wire.sniff import Places, exactly
+
+PLACES: Final[Places] = exactly(b"GET ")
+"""What a client's connection begins with: no other method can ask for a WebSocket."""
 CLIENT: Final = "X-Tunnel-ID"
 """The header with a client's id, which is the key that it is dialled by."""
 PEER: Final = "X-API-Tunnel-ID"

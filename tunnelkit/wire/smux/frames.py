@@ -16,6 +16,7 @@ from struct import Struct
 from typing import Final
 
 from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.sniff import Places
 
 HEADER: Final = Struct("<BBHI")
 VERSION: Final = 1
@@ -23,6 +24,9 @@ LONGEST: Final = 65535
 """The longest payload of a frame, in bytes."""
 HIGHEST: Final = (1 << 32) - 1
 """The highest number of a stream."""
+PLACES: Final[Places] = (b"\x01", b"\x00\x03", b"\x00", b"\x00")
+"""What a client's connection begins with: a stream that is opened, or a NOP, each of no
+bytes; pipe has a brace in the fourth place."""
 
 
 class Command(IntEnum):
