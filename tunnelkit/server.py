@@ -22,12 +22,12 @@ from twisted.internet.interfaces import (
     IReactorThreads,
     IReactorTime,
 )
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.control.rotation import Rotation
+from tunnelkit.control.rounds import Round
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.control.spaces import Spaces
 from tunnelkit.dialects.doorway import Doorway
@@ -287,18 +287,8 @@ class Server(Service):
         return next(filter(None, ports), None)
 
     def _every(self, seconds: float, call: Callable[[], None]) -> None:
-        """
-        Call something again and again, whatever becomes of it.
-        """
-        loop = LoopingCall(self._tried, call)
-        loop.clock = self._reactor
-        self._begin(lambda: loop.start(seconds, now=False), loop.stop)
-
-    def _tried(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except Exception:
-            self._log.failure("a bug in what is done every few seconds")
+        one = Round(seconds, call, self._reactor)
+        self._begin(one.start, one.stop)
 
     def _choose(self, below: int) -> int:
         return int.from_bytes(self._random(8), "big") % below
