@@ -22,10 +22,9 @@ from tunnelkit.dialects.pipe.exchanges import Exchanges
 from tunnelkit.interfaces import IDialect
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.pipe.codec import FROM_CLIENT, PacketDecoder
+from tunnelkit.wire.pipe.codec import FROM_CLIENT, PLACES, PacketDecoder
 from tunnelkit.wire.pipe.login import isFresh, isGenuine
 from tunnelkit.wire.pipe.packets import Cancel, Exchange, Forward, FromClient, Login
-from tunnelkit.wire.sniff import ANY
 
 USER: Final = "pipe"
 """Who all clients of pipe are: they share one secret, and have no names."""
@@ -43,8 +42,7 @@ class PipeDialect:
     """
 
     name = "pipe"
-    # A login: its type, its length, and JSON.
-    places = ((b"\x01", ANY, ANY, b"{"),)
+    places = (PLACES,)
 
     def __init__(self, house: House, token: str, skew: float, plain: bool) -> None:
         """
