@@ -293,11 +293,16 @@ class FakeRelay:
         raise NotImplementedError
 
     def adopt(
-        self, connection: Connection, rest: bytes, withhold: bool = False
+        self,
+        connection: Connection,
+        rest: bytes,
+        withhold: bool = False,
+        opening: bytes = b"",
     ) -> IStreamEnd:
         """
         Make an end of it.
         """
+        connection.transport.write(opening)
         end = FakeWork(peerOf(connection.transport))
         self.adopted.append((connection, rest, withhold))
         connection.hold(Holder())

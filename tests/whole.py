@@ -15,9 +15,12 @@ from tests.fakes import random
 from tests.logs import Log
 from tests.network import Network, Plain, Speaker, accepting
 from tunnelkit.client import Client, makeClient
+from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Means, Place
+from tunnelkit.relay.best import relayFor
 from tunnelkit.server import Server
 from tunnelkit.settings import ClientSettings, ServerSettings
 from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.ports import PortSet
@@ -71,7 +74,7 @@ class WholeCase(SynchronousTestCase):
             admin=f"tcp:{ADMIN}:interface=127.0.0.1",
         )
         self.failures: list[str] = []
-        self.clients: list[Client] = []
+        self.clients: list[Publisher] = []
         self.servers: list[Server] = []
         self.services = accepting(self.network, SERVICE)
         self.addCleanup(self.assertNothingLeft)
@@ -113,7 +116,7 @@ class WholeCase(SynchronousTestCase):
         self.network.settle()
         return self.server
 
-    def stop(self, half: Server | Client) -> None:
+    def stop(self, half: Server | Publisher) -> None:
         """
         Stop a server or a client, and wait until it has.
         """
@@ -147,6 +150,32 @@ class WholeCase(SynchronousTestCase):
         )
         client = makeClient(
             settings, self.network, random, self.failures.append, changed
+        )
+        self.clients.append(client)
+        return client
+
+    def abroad(self, dialect: ClientDialect, *tunnels: str, **changes: Any) -> Any:
+        """
+        Make a client that speaks a dialect, of these tunnels, by default of one to the
+        service.
+        """
+        specs = tunnels or (f"tcp:{SERVICE}:port={PUBLIC}:name=web",)
+        settings = AbroadSettings(
+            dialect=dialect,
+            place=changes.pop("place", Place(ADDRESS, dialect.tls)),
+            tunnels=tuple(parseTunnel(text, PARSERS) for text in specs),
+            **changes,
+        )
+        reactor: Any = self.network
+        client: Any = dialect.make(
+            settings,
+            Means(
+                reactor=reactor,
+                relay=relayFor(reactor),
+                random=random,
+                now=lambda: NOW + self.network.seconds(),
+                failed=self.failures.append,
+            ),
         )
         self.clients.append(client)
         return client

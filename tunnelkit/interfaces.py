@@ -292,7 +292,10 @@ class IRelay(Interface):
         """
 
     def adopt(
-        connection: Connection, rest: bytes, withhold: bool = False
+        connection: Connection,
+        rest: bytes,
+        withhold: bool = False,
+        opening: bytes = b"",
     ) -> IStreamEnd:
         """
         Take over a connection that carries the bytes of one stream as they are.
@@ -300,6 +303,8 @@ class IRelay(Interface):
         @param rest: bytes of the peer's that were read ahead: the first of the stream.
         @param withhold: whether the peer takes our end for the end of all: then it is
             told none before its own.
+        @param opening: bytes to send first; nothing else of this side's may be on its
+            way.
         """
 
     def join(

@@ -82,11 +82,14 @@ class Route:
         tls: ClientTLS | None,
         clock: IReactorTime,
         fingerprint: bytes | None = None,
+        bound: bool = True,
     ) -> None:
         """
         @param tls: this side of the TLS; None for plain TCP.  An endpoint that does
             TLS by itself is left to it.
         @param fingerprint: SHA-256 of the one certificate that is accepted.
+        @param bound: whether the login is bound to the certificate: where it is not,
+            as in other systems, one that verifies is demanded unasked.
         """
         self.server = server
         self._endpoint = endpoint
@@ -94,6 +97,7 @@ class Route:
         self._tls = tls
         self._clock = clock
         self._fingerprint = fingerprint
+        self._bound = bound
 
     def open(self) -> Deferred[Reached]:
         """
@@ -143,19 +147,9 @@ class Route:
     def _reason(self, failure: Failure, said: bytes) -> Unreached:
         server, text = self.server, failure.getErrorMessage()
         if said and said[0] not in _TLS_RECORDS:
-            return Unreached(
-                f"{server} is no tunnelkit server with TLS: it said {said[:60]!r};"
-                " check host and port of --server",
-                True,
-            )
+            return Unreached(self._notTLS(said), True)
         if failure.check(VerificationError):
-            host = self._tls.host if self._tls is not None else server
-            return Unreached(
-                f"the certificate of {server} is not for the name {host}, as --verify "
-                "and tls: descriptions demand: give --server a name that stands in the "
-                f"certificate, or the server a certificate for {host}",
-                True,
-            )
+            return Unreached(self._misnamed(), True)
         if isinstance(failure.value, SSL.Error):
             return self._broken(failure.value)
         if failure.check(ConnectionDone, ConnectionLost):
@@ -184,15 +178,41 @@ class Route:
         )
         words = "; ".join(str(reason[-1]) for reason in reasons)
         if "certificate verify failed" in words:
-            return Unreached(
-                f"the certificate of {self.server} does not verify ({words}), as "
-                "--verify and tls: descriptions demand: give the server one that does, "
-                "or, where nothing in front of it ends its TLS, trust the token alone",
-                True,
-            )
+            return Unreached(self._unverified(words), True)
         if any(known in words for known in _TOO_OLD):
             return self._tooOld(f"another version of TLS ({words})")
         return Unreached(f"TLS with {self.server} failed: {words or 'no reason given'}")
+
+    def _notTLS(self, said: bytes) -> str:
+        if self._bound:
+            what, then = "no tunnelkit server with TLS", ""
+        else:
+            what, then = "no server with TLS", ", or speak plain TCP with --insecure"
+        return (
+            f"{self.server} is {what}: it said {said[:60]!r};"
+            f" check host and port of --server{then}"
+        )
+
+    def _misnamed(self) -> str:
+        host = self._tls.host if self._tls is not None else self.server
+        demanded = ", as --verify and tls: descriptions demand" if self._bound else ""
+        return (
+            f"the certificate of {self.server} is not for the name {host}{demanded}:"
+            " give --server a name that stands in the certificate, or the server a"
+            f" certificate for {host}"
+        )
+
+    def _unverified(self, words: str) -> str:
+        if self._bound:
+            return (
+                f"the certificate of {self.server} does not verify ({words}), as "
+                "--verify and tls: descriptions demand: give the server one that does, "
+                "or, where nothing in front of it ends its TLS, trust the token alone"
+            )
+        return (
+            f"the certificate of {self.server} does not verify ({words}): name it with"
+            " --fingerprint, or who vouches for it with --ca FILE"
+        )
 
     def _tooOld(self, version: str) -> Unreached:
         return Unreached(

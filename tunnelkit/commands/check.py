@@ -13,6 +13,7 @@ from typing import ClassVar, Final, NoReturn
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
+from twisted.python.usage import UsageError
 
 from tunnelkit.checking import Report, Step, runCheck
 from tunnelkit.commands.login import ServerOptions
@@ -46,6 +47,10 @@ class Options(ServerOptions):
         Check everything, and make the settings.
         """
         super().postOptions()
+        if (origin := self.origin("dialect")) is not None:
+            raise UsageError(
+                f"{origin}: this checks servers of tunnelkit's own, and no others"
+            )
         self.settings = self.makeSettings(name="check", tunnels=(), grace=0.0)
 
 

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
 
 from tunnelkit.client import makeClient
+from tunnelkit.commands.abroad import abroadSettings, clientDialect, refuseAbroad
 from tunnelkit.commands.login import ServerOptions
 from tunnelkit.commands.options import GRACE, GRACE_OPTION, seconds
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
+from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means
+from tunnelkit.dialects.known import CLIENTS
+from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
@@ -28,9 +34,11 @@ class Options(ServerOptions):
     What C{twistd tunnelclient} can be told.
 
     @ivar settings: the same, checked and complete, once it is parsed.
+    @ivar abroad: the same in place of it, where a dialect is spoken.
     """
 
     settings: ClientSettings
+    abroad: AbroadSettings | None = None
 
     synopsis = (
         "--server HOST[:PORT] --token-file FILE --tunnel KIND:[HOST:]PORT... [options]"
@@ -49,6 +57,21 @@ class Options(ServerOptions):
             " [default: the host's name]",
         ],
         GRACE_OPTION,
+        [
+            "dialect",
+            None,
+            None,
+            "Speak with another system's server, as its own client would: one of"
+            f" {', '.join(sorted(CLIENTS))}. The token is its shared secret then, as it"
+            " stands.",
+        ],
+        [
+            "ca",
+            None,
+            None,
+            "With a dialect that is spoken inside TLS: a PEM file of who vouches for"
+            " the server's certificate. [default: whom the system trusts]",
+        ],
     ]
 
     def __init__(
@@ -57,7 +80,7 @@ class Options(ServerOptions):
         host: Callable[[], str] = socket.gethostname,
     ) -> None:
         super().__init__(environ, host)
-        self["tunnel"] = None
+        self["tunnel"] = self["allow"] = None
 
     def opt_tunnel(self, tunnel: str) -> None:
         """
@@ -69,17 +92,30 @@ class Options(ServerOptions):
         """
         self["tunnel"] = [*(self["tunnel"] or ()), tunnel]
 
+    def opt_allow(self, pattern: str) -> None:
+        """
+        With a dialect whose server says what is dialled: what it may, such as
+        tcp/127.0.0.1:* or unix/run/app.sock. May be given several times.
+        """
+        self["allow"] = [*(self["allow"] or ()), pattern]
+
     def postOptions(self) -> None:
         """
         Check everything, and make the settings.
         """
         super().postOptions()
-        self.settings = self.makeSettings(
-            name=self.one("name", clientName, self.hostName()),
-            tunnels=self.every("tunnel", lambda text: parseTunnel(text, PARSERS)),
-            grace=self.one("grace", seconds, GRACE),
-        )
-        _checkTunnels(self.settings.tunnels)
+        dialect = self.one("dialect", clientDialect, None)
+        tunnels = self.every("tunnel", lambda text: parseTunnel(text, PARSERS))
+        grace = self.one("grace", seconds, GRACE)
+        if dialect is None:
+            refuseAbroad(self)
+            name = self.one("name", clientName, self.hostName())
+            self.settings = self.makeSettings(name, tunnels, grace)
+            _checkTunnels(tunnels)
+        else:
+            name = self.one("name", clientName, "")
+            self.abroad = abroadSettings(self, dialect, name, tunnels, grace)
+            _checkTwice(tunnels)
 
 
 def makeService(options: Options) -> IService:
@@ -87,6 +123,8 @@ def makeService(options: Options) -> IService:
     Make the service of a process that is a client.
     """
     reactor = theReactor()
+    if options.abroad is not None:
+        return _makeAbroad(options.abroad, options, reactor)
     settings = options.settings
     return inProcess(
         lambda failed: makeClient(settings, reactor, os.urandom, failed),
@@ -94,6 +132,20 @@ def makeService(options: Options) -> IService:
         settings.grace,
         reactor,
     )
+
+
+def _makeAbroad(settings: AbroadSettings, options: Options, reactor: Any) -> IService:
+    def make(failed: Callable[[str], None]) -> AbroadClient:
+        means = Means(
+            reactor=reactor,
+            relay=relayFor(reactor),
+            random=os.urandom,
+            now=time.time,
+            failed=failed,
+        )
+        return settings.dialect.make(settings, means)
+
+    return inProcess(make, options, settings.grace, reactor)
 
 
 def clientName(text: str) -> str:
@@ -109,11 +161,15 @@ def clientName(text: str) -> str:
     return text
 
 
-def _checkTunnels(tunnels: Iterable[TunnelSpec]) -> None:
+def _checkTunnels(tunnels: Sequence[TunnelSpec]) -> None:
     if not tunnels:
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
         )
+    _checkTwice(tunnels)
+
+
+def _checkTwice(tunnels: Sequence[TunnelSpec]) -> None:
     for name in _twice(tunnel.name for tunnel in tunnels):
         raise UsageError(
             f"--tunnel: two tunnels are called {name!r}: give one of them another name"

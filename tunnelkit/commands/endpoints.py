@@ -84,17 +84,18 @@ def portsOf(descriptions: Iterable[str]) -> frozenset[int]:
     return frozenset(int(port) for port in found if port.isdecimal())
 
 
-def serverAddress(text: str) -> HostPort | str:
+def serverAddress(text: str, usual: int = DEFAULT_PORT) -> HostPort | str:
     """
     Read where a server is: C{HOST[:PORT]}, or a client endpoint description.
 
+    @param usual: the port where none is named.
     @return: an address, or the description as it is.
     @raise ValueError: it is neither; the text is for the user.
     """
     prefix, colon, rest = text.partition(":")
     if not colon or prefix.lower() not in _clientPrefixes():
         _checkType(prefix, rest)
-        return parseHostPort(text, DEFAULT_PORT)
+        return parseHostPort(text, usual)
     _checkSocket(text, "path")
     if rest.isdecimal() and prefix.lower() != "unix":
         raise ValueError(

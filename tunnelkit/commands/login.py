@@ -146,6 +146,9 @@ class ServerOptions(LoginOptions):
         "name": text,
         "tunnel": texts,
         "grace": number,
+        "dialect": text,
+        "ca": text,
+        "allow": texts,
     }
 
     def makeSettings(

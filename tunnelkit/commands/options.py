@@ -231,12 +231,25 @@ class ConfiguredOptions(CommandOptions):
         given = self._given(name)
         return None if given is None else given.path(cast(str, given.value))
 
+    def origin(self, name: str) -> str | None:
+        """
+        Give where an option stands, for messages; None where it is not given.
+        """
+        given = self._given(name)
+        return None if given is None else given.origin
+
     def token(self, parse: Callable[[str], Token] = Token.parse) -> Token | None:
         """
         Give the token that C{--token}, C{--token-file}, the environment or the file
         has.
 
         @param parse: makes a token of its text.
+        """
+        return self.secret(parse)
+
+    def secret(self, parse: Callable[[str], T]) -> T | None:
+        """
+        Give what is made of the same text, where that is no token of ours.
         """
         variable = self.environ.get(TOKEN_VARIABLE)
         given = (
@@ -344,5 +357,5 @@ def _readText(path: str, most: int = _LONGEST_FILE) -> str:
 def _readToken(path: str) -> str:
     content = _readText(path, _LONGEST_TOKEN)
     if not content.strip():
-        raise ValueError(f"{path} is empty: it must hold a token, tk1_USER_SECRET")
+        raise ValueError(f"{path} is empty: it must hold a token")
     return content

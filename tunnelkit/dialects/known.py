@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.dialects.test_known -*-
 """
-Known: the dialects that a server can be told to speak.
+Known: the dialects that a server, and a client, can be told to speak.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tunnelkit.dialects.abroad import ClientDialect
+from tunnelkit.dialects.pipe.client import PIPE
 from tunnelkit.dialects.pipe.spec import parsePipe
 from tunnelkit.dialects.spec import DialectParser
 
@@ -15,3 +17,6 @@ DIALECTS: Final[Mapping[str, DialectParser]] = {
     "pipe": parsePipe,
 }
 """By its name, what reads how a dialect is described."""
+
+CLIENTS: Final[Mapping[str, ClientDialect]] = {each.name: each for each in (PIPE,)}
+"""By its name, how a client speaks it."""

@@ -22,7 +22,12 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     ITransport,
 )
-from twisted.internet.ssl import TLSVersion, optionsForClientTLS
+from twisted.internet.ssl import (
+    Certificate,
+    TLSVersion,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
@@ -122,12 +127,14 @@ class ClientTLS:
 
     @ivar host: the server's name or address.
     @ivar verifies: whether the certificate must verify for it.
+    @ivar authority: PEM of who vouches for it; empty for whom the system trusts.
     """
 
-    def __init__(self, host: str, verify: bool) -> None:
+    def __init__(self, host: str, verify: bool, authority: str = "") -> None:
         self.host = host
         self.verifies = verify
-        self._verifying = _verifying(host) if verify else None
+        self.authority = authority
+        self._verifying = _verifying(host, authority) if verify else None
         self._context = _context(SSL.TLS_CLIENT_METHOD)
         self._context.set_alpn_protos(list(ALPN))
 
@@ -143,13 +150,21 @@ class ClientTLS:
         return connection
 
 
-def _verifying(host: str) -> IOpenSSLClientConnectionCreator:
+def _verifying(host: str, authority: str) -> IOpenSSLClientConnectionCreator:
     creator: IOpenSSLClientConnectionCreator = optionsForClientTLS(
         host,
+        trustRoot=_roots(authority) if authority else None,
         acceptableProtocols=list(ALPN),
         extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_3},
     )
     return creator
+
+
+def _roots(authority: str) -> Any:
+    found = x509.load_pem_x509_certificates(authority.encode())
+    return trustRootFromCertificates(
+        Certificate(crypto.X509.from_cryptography(each)) for each in found
+    )
 
 
 def _isAddress(host: str) -> bool:

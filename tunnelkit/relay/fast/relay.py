@@ -149,16 +149,23 @@ class FastRelay:
         return work
 
     def adopt(
-        self, connection: Connection, rest: bytes, withhold: bool = False
+        self,
+        connection: Connection,
+        rest: bytes,
+        withhold: bool = False,
+        opening: bytes = b"",
     ) -> IStreamEnd:
         """
         Take over a connection that carries the bytes of one stream as they are.
         """
         peer = peerOf(connection.transport)
         if not _addresses(connection) or (sock := _taken(connection)) is None:
-            return self._portable.adopt(connection, rest, withhold)
+            return self._portable.adopt(connection, rest, withhold, opening)
         kind = WithholdingSocket if withhold else AdoptedSocket
-        return kind(self.loop, sock, peer, rest)
+        end = kind(self.loop, sock, peer, rest)
+        if opening:
+            end.putBytes(opening)
+        return end
 
     def join(
         self,

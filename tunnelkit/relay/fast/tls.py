@@ -53,14 +53,17 @@ def serverContext(pair: CertificatePair) -> ssl.SSLContext:
     return context
 
 
-def clientContext(verify: bool) -> ssl.SSLContext:
+def clientContext(verify: bool, authority: str = "") -> ssl.SSLContext:
     """
     Make the client's side.
 
     @param verify: whether the certificate must verify for the host.
+    @param authority: PEM of who vouches for it, in place of whom the system trusts.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
-    if verify:
+    if verify and authority:
+        context.load_verify_locations(cadata=authority)
+    elif verify:
         context.load_default_certs()
     else:
         context.check_hostname = False
@@ -83,7 +86,7 @@ class Contexts:
 
     def __init__(self) -> None:
         self._server: tuple[CertificatePair, bytes, ssl.SSLContext] | None = None
-        self._client: dict[bool, ssl.SSLContext] = {}
+        self._client: dict[tuple[bool, str], ssl.SSLContext] = {}
 
     def begin(self, sock: socket.socket, side: ClientTLS | ServerTLS) -> TLS:
         """
@@ -94,9 +97,10 @@ class Contexts:
                 self._server = side.pair, side.pair.der, serverContext(side.pair)
             _, shown, context = self._server
             return TLS(sock, context, certificate=shown)
-        if side.verifies not in self._client:
-            self._client[side.verifies] = clientContext(side.verifies)
-        return TLS(sock, self._client[side.verifies], host=side.host)
+        demands = side.verifies, side.authority
+        if demands not in self._client:
+            self._client[demands] = clientContext(*demands)
+        return TLS(sock, self._client[demands], host=side.host)
 
 
 class TLS:

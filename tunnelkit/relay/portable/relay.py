@@ -144,11 +144,16 @@ class PortableRelay:
         return work
 
     def adopt(
-        self, connection: Connection, rest: bytes, withhold: bool = False
+        self,
+        connection: Connection,
+        rest: bytes,
+        withhold: bool = False,
+        opening: bytes = b"",
     ) -> IStreamEnd:
         """
         Take over a connection that carries the bytes of one stream as they are.
         """
+        connection.transport.write(opening)
         return adopted(connection, rest, withhold)
 
     def join(

@@ -1,0 +1,102 @@
+# -*- test-case-name: tests.dialects.pipe.test_client -*-
+"""
+Bringing: the connections that a server of pipe's asks a client of ours for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelkit.carrier.route import Reached, Unreached
+from tunnelkit.dialects.abroad import Means
+from tunnelkit.dialects.pipe.ways import Ways
+from tunnelkit.tunnels.bursts import Bursts
+from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.localudp import LocalUDP
+from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.messages import Start
+from tunnelkit.wire.pipe.packets import Exchange
+
+MOST: Final = 1024
+"""Connections on their way at a time; a server gives each up after ten seconds."""
+
+
+class Bringing:
+    """
+    Brings them, for one forward.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        spec: TunnelSpec,
+        local: LocalTCP | LocalUDP,
+        ways: Ways,
+        means: Means,
+        unserved: Callable[[str], None],
+    ) -> None:
+        """
+        @param unserved: told, in words, that the server has to be asked anew.
+        """
+        self._spec = spec
+        self._local = local
+        self._ways = ways
+        self._relay = means.relay
+        self._bursts = Bursts(self._say, means.reactor)
+        self._opening: set[Deferred[Reached]] = set()
+        self._count = 0
+
+    def bring(self, exchange: Exchange) -> None:
+        """
+        Open a connection for a visitor, or for all datagrams.
+        """
+        if len(self._opening) >= MOST:
+            self._bursts.note(f"{MOST} connections are on their way already")
+            return
+        opening = self._ways.open()
+        self._opening.add(opening)
+        opening.addBoth(self._opened, opening)
+        opening.addCallback(self._reached, exchange).addErrback(self._ebOpen)
+
+    def close(self) -> None:
+        """
+        Bring no more of those that are on their way.
+        """
+        for opening in [*self._opening]:
+            opening.cancel()
+        self._bursts.stop()
+
+    def _opened(
+        self, result: Reached | Failure, opening: Deferred[Reached]
+    ) -> Reached | Failure:
+        self._opening.discard(opening)
+        return result
+
+    def _reached(self, reached: Reached, exchange: Exchange) -> None:
+        spec, local = self._spec, self._local
+        said = self._ways.opening(Exchange(exchange.id, spec.kind))
+        if isinstance(local, LocalTCP):
+            # Of its end a stock server makes nothing, and ours passes it on.
+            end = self._relay.adopt(reached.connection, b"", opening=said)
+            self._count += 1
+            local.started(end, Start(self._count, spec.name, spec.kind, "", ""))
+
+    def _ebOpen(self, failure: Failure) -> None:
+        if isinstance(failure.value, Unreached):
+            self._bursts.note(str(failure.value))
+        elif not failure.check(CancelledError, ConnectingCancelledError):
+            self._log.failure("a bug at {name}", failure, name=self._spec.name)
+
+    def _say(self, sentence: str) -> None:
+        self._log.warn(
+            "visitors of {name} are not served: {sentence}",
+            name=self._spec.name,
+            sentence=sentence,
+        )
