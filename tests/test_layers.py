@@ -23,7 +23,7 @@ TOP: Final = Path(__file__).parent.parent
 FLOORS: Final = (
     {"wire", "failures"},
     {"interfaces", "status"},
-    {"relay", "state"},
+    {"relay", "state", "site"},
     {"carrier"},
     {"control"},
     {"tunnels"},

@@ -10,19 +10,20 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.resource import IResource
+from twisted.web.server import Site
 
-from tunnelkit.portal.web import BoundedSite
+from tunnelkit.portal.web import makeSite
 
 
 def connection(
-    root: IResource | BoundedSite, clock: Clock, host: str = "192.0.2.9"
+    root: IResource | Site, clock: Clock, host: str = "192.0.2.9"
 ) -> tuple[Any, StringTransport]:
     """
     Connect to a site.
 
     @return: what takes the bytes of requests, and what has those of answers.
     """
-    site = root if isinstance(root, BoundedSite) else BoundedSite(root, clock)
+    site = root if isinstance(root, Site) else makeSite(root, clock)
     peer = IPv4Address("TCP", host, 12345)
     channel = site.buildProtocol(peer)
     transport = StringTransport(peerAddress=peer)

@@ -25,7 +25,7 @@ from tunnelkit.portal.rendezvous.pages import RendezvousResource
 from tunnelkit.portal.rendezvous.rates import Rates
 from tunnelkit.portal.rendezvous.registry import Registry
 from tunnelkit.portal.settings import PortalSettings, Surroundings
-from tunnelkit.portal.web import BoundedSite
+from tunnelkit.portal.web import makeSite
 from tunnelkit.settings import ClientSettings
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def makePortal(
     service = PortalService()
 
     def serve(what: str, where: str, root: IResource) -> None:
-        site = BoundedSite(root, around.clock)
+        site = makeSite(root, around.clock)
         inner = listening(where, site, reactor=reactor)
         HTTP(what, where, inner).setServiceParent(service)
 

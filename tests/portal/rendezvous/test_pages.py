@@ -21,7 +21,7 @@ from tunnelkit.portal.rendezvous.registry import (
     Full,
     Registry,
 )
-from tunnelkit.portal.web import PATIENCE, BoundedSite
+from tunnelkit.portal.web import PATIENCE, makeSite
 
 HERE = "192.0.2.1:5555"
 
@@ -196,7 +196,7 @@ class BadInputTests(RendezvousCase):
         """
         Connections beyond the bound are cut, and those there are go on.
         """
-        site = BoundedSite(self.root, self.clock, most=2)
+        site = makeSite(self.root, self.clock, most=2)
         channels = [connection(site, self.clock) for _ in range(3)]
         self.assertEqual(
             [transport.disconnecting for _, transport in channels], [False, False, True]
