@@ -23,19 +23,17 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IFlowPort
-from tunnelkit.relay.connection import namedAddress
-from tunnelkit.relay.fast.loop import IN, Loop
-from tunnelkit.relay.fast.udp import (
+from tunnelkit.relay.asked import (
     ANCILLARY,
-    FEW,
-    PLACE,
-    ROOM,
-    Ancillary,
+    ANYWHERE,
+    Source,
+    Told,
     answering,
-    bound,
-    cut,
     sourceIn,
 )
+from tunnelkit.relay.connection import namedAddress
+from tunnelkit.relay.fast.loop import IN, Loop
+from tunnelkit.relay.fast.udp import FEW, PLACE, ROOM, bound, cut
 from tunnelkit.relay.flows.ends import (
     Arrived,
     KernelDrops,
@@ -71,7 +69,7 @@ class VisitorSocketFlow(VisitorFlow):
         table: FlowTable,
         sock: socket.socket,
         address: Any,
-        source: Ancillary,
+        source: Source,
     ) -> None:
         """
         @param address: the visitor's, as the socket module has it.
@@ -149,7 +147,7 @@ class FlowPort:
         self._flows = flows
         self._visitors = Visitors(flows, arrived)
         self._drops = KernelDrops(flows.tally)
-        self._anywhere = host in ("::", "0.0.0.0")
+        self._anywhere = host in ANYWHERE
         try:
             self._sock = bound(host, port, self._anywhere)
         except OSError as e:
@@ -227,7 +225,7 @@ class FlowPort:
             size, address = receive(PLACE)
             self._left -= 1
             self._room -= size
-            flow = find(address) or self._begin(address, address, [])
+            flow = find(address) or self._begin(address, address, ())
             if flow is not None:
                 use(address)
                 flow.seen = now
@@ -258,7 +256,7 @@ class FlowPort:
                 else:
                     shipped(flow, size)
 
-    def _begin(self, key: Any, address: Any, told: Ancillary) -> Flow | None:
+    def _begin(self, key: Any, address: Any, told: Told) -> Flow | None:
         source = answering(told)
         flow = VisitorSocketFlow(key, self._flows, self._sock, address, source)
         return self._visitors.begin(flow)
@@ -317,7 +315,7 @@ class ServiceSocket(ServiceFlow):
         self.tally.sent += sent * len(run[0])
 
     def _cut(self, sock: socket.socket, run: Run) -> bool:
-        self._segments = cut(sock, run, [], None)
+        self._segments = cut(sock, run, (), None)
         return self._segments
 
     def close(self, reason: str) -> None:

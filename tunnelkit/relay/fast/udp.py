@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import socket
 from struct import Struct
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from tunnelkit.relay.asked import Source, tell
 from tunnelkit.wire.datagrams import LARGEST, Run
 
 ROOM: Final = 4 << 20
@@ -18,8 +19,6 @@ FEW: Final = 4
 """Datagrams from which on it pays to send them in one call."""
 PLACE: Final = memoryview(bytearray(1 << 16))
 """Where a datagram is read to; it stands there until it is framed, which is at once."""
-ANCILLARY: Final = 64
-"""Room for what is told beside a datagram, in bytes."""
 
 _UDP_SEGMENT: Final = 103
 _PIECES: Final = 64
@@ -27,17 +26,8 @@ _SIZE: Final = Struct("=H")
 _CUT: Final = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT}
 """What a system says that cannot cut, or not into such pieces."""
 
-_PKTINFO: Final = getattr(socket, "IP_PKTINFO", 8)
-_PKTINFO6: Final = getattr(socket, "IPV6_PKTINFO", 50)
-_RECVPKTINFO6: Final = getattr(socket, "IPV6_RECVPKTINFO", 49)
-_LOCAL6: Final = b"\xfe\x80"
-"""How addresses begin that mean something at one interface alone."""
 
-Ancillary: TypeAlias = list[tuple[int, int, bytes]]
-"""What is told beside a datagram, as the socket module has it."""
-
-
-def cut(sock: socket.socket, run: Run, source: Ancillary, address: Any) -> bool:
+def cut(sock: socket.socket, run: Run, source: Source, address: Any) -> bool:
     """
     Send datagrams of one size as one, which the system cuts again.
 
@@ -74,39 +64,10 @@ def bound(host: str, port: int, anywhere: bool) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            if anywhere:
-                sock.setsockopt(socket.IPPROTO_IPV6, _RECVPKTINFO6, 1)
-        elif anywhere:
-            sock.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
+        if anywhere:
+            tell(sock)
         sock.bind((host, port))
     except OSError:
         sock.close()
         raise
     return sock
-
-
-def answering(told: Ancillary) -> Ancillary:
-    """
-    Say where an answer comes from: from where the question went, by whichever
-    interface leads to who asked.
-    """
-    for level, kind, info in told:
-        if (level, kind) == (socket.IPPROTO_IPV6, _PKTINFO6):
-            if info[:2] != _LOCAL6:
-                info = info[:16] + bytes(len(info) - 16)
-            return [(level, kind, info)]
-        if (level, kind) == (socket.IPPROTO_IP, _PKTINFO):
-            # The interface is left open; the address stands where the source belongs.
-            return [(level, kind, bytes(4) + info[8:12] + bytes(4))]
-    return []
-
-
-def sourceIn(source: Ancillary) -> str:
-    """
-    Give the address in what L{answering} gave, if there is one.
-    """
-    for level, _, info in source:
-        if level == socket.IPPROTO_IPV6:
-            return socket.inet_ntop(socket.AF_INET6, info[:16])
-        return socket.inet_ntop(socket.AF_INET, info[4:8])
-    return ""
