@@ -78,7 +78,12 @@ class FlowTunnel:
         service: HostPort,
         secure: bool,
         relay: Callable[[Any, float], IRelay] = PortableRelay,
+        host: str = LOOPBACK,
     ) -> None:
+        """
+        @param service: the local service's address.
+        @param host: where visitors may come.
+        """
         self.tunnel = tunnel = Tunnel(reactor, service, secure, relay=relay)
         client, server = tunnel.client, tunnel.server
         pool: Any = Works(server.free)
@@ -87,7 +92,7 @@ class FlowTunnel:
         self.visitors = FlowTable(reactor, self.left.append, "dns")
         self.landing = Landing(reactor, client.relay, service)
         client.dock = Dock(client.relay, reactor, {"dns": self.landing}.get)
-        at = HostPort(LOOPBACK, 0)
+        at = HostPort(host, 0)
         place = self.fleet.place
         self._port = server.relay.listenDatagrams(at, self.visitors, place)
         address: Any = self._port.getHost()

@@ -17,6 +17,7 @@ from tests.relay.tunnel import LOOPBACK, RELAYS
 from tunnelkit.carrier.fleet import CARRIERS
 from tunnelkit.relay.fast.carrying import CarrierSocket
 from tunnelkit.relay.flows.tally import LATE, QUEUE, REFUSED
+from tunnelkit.relay.portable import datagrams
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import Done, encode
 
@@ -45,27 +46,30 @@ class FlowCases:
     assertTrue: Any
     addCleanup: Any
 
-    async def begin(self, host: str = LOOPBACK) -> None:
+    async def begin(self, host: str = LOOPBACK, at: str = LOOPBACK) -> None:
         """
         Have a service, a tunnel, and a visitor.
+
+        @param at: where visitors may come.
         """
         self.service = self.post(answer=True)
-        self.tunnel = FlowTunnel(
+        tunnel = self.tunnel = FlowTunnel(
             reactor,
             HostPort(host, self.service.port),
             self.secure,
             RELAYS[self.relay],
+            at,
         )
-        self.addCleanup(lambda: Deferred.fromCoroutine(self.tunnel.close()))
+        self.addCleanup(lambda: Deferred.fromCoroutine(tunnel.close()))
         await self.tunnel.open()
         self.visitor = self.post()
 
-    def post(self, answer: bool = False) -> Post:
+    def post(self, answer: bool = False, host: str = LOOPBACK) -> Post:
         """
         Have somebody with a socket.
         """
         post = Post(answer)
-        port = reactor.listenUDP(0, post, LOOPBACK, 65535)
+        port = reactor.listenUDP(0, post, host, 65535)
         self.addCleanup(port.stopListening)
         return post
 
@@ -134,19 +138,63 @@ class FlowCases:
         await self.service.transport.stopListening()
         landing = self.tunnel.landing
         self.visitor.transport.write(b"anybody?", (LOOPBACK, self.tunnel.port))
-        await self.refused()
+        drops = landing.flows.tally.drops
+        await until(lambda: drops[REFUSED] > 0, "a refusal")
+        self.assertTrue("refused datagrams" in landing.failures[0])
         listening = reactor.listenUDP(port, self.service, LOOPBACK, 65535)
         self.addCleanup(listening.stopListening)
         await self.asks(self.visitor, b"again")
         self.assertEqual(len(landing.flows), 1)
 
-    async def refused(self) -> None:
+    async def test_strangers(self) -> None:
         """
-        Wait until it is seen that the service is not there, where it can be.
+        The visitor hears nothing that somebody else sends to the flow's own port.
         """
-        landing = self.tunnel.landing
-        await until(lambda: landing.flows.tally.drops[REFUSED] > 0, "a refusal")
-        self.assertTrue("refused datagrams" in landing.failures[0])
+        await self.begin()
+        await self.asks(self.visitor, b"one")
+        ((_, own),) = self.service.heard
+        self.post().transport.write(b"nothing of the service's", own)
+        await self.asks(self.visitor, b"two")
+        self.assertEqual(self.visitor.texts, [b"one", b"two"])
+
+    async def test_noWay(self) -> None:
+        """
+        A service to which no way leads is said to be so, and the flow ends.
+        """
+        await self.begin("255.255.255.255")
+        self.visitor.transport.write(b"hello?", (LOOPBACK, self.tunnel.port))
+        await until(lambda: len(self.tunnel.left) == 1, "the end of the flow")
+        (why,) = self.tunnel.landing.failures
+        self.assertTrue("cannot be reached: Permission denied" in why, why)
+
+    async def test_asked(self) -> None:
+        """
+        A port on all addresses answers from the one that was asked, and the client is
+        told which one that was; who asks two of them has two flows.
+        """
+        for anywhere, hosts in (
+            ("0.0.0.0", (LOOPBACK, "127.0.0.2")),
+            ("::", ("::1", LOOPBACK, "127.0.0.2")),
+        ):
+            await self.begin(at=anywhere)
+            for host in hosts:
+                # It is connected: it hears nothing from another address.
+                visitor = self.post(host="::1" if ":" in host else LOOPBACK)
+                visitor.transport.connect(host, self.tunnel.port)
+                for text in (b"one", b"two"):
+                    visitor.transport.write(text)
+                    await until(
+                        lambda v=visitor, t=text: t in v.texts,  # type: ignore[misc]
+                        f"an answer from {host} of {anywhere}",
+                    )
+                flow: Any = [*self.tunnel.visitors.flows.values()][-1]
+                self.assertEqual(flow.local, str(HostPort(host, self.tunnel.port)))
+            for host in (LOOPBACK, "127.0.0.2"):
+                self.visitor.transport.write(b"both", (host, self.tunnel.port))
+            await until(lambda: len(self.visitor.heard) == 2, "two answers")
+            whence = {address[0] for _, address in self.visitor.heard}
+            self.assertEqual(whence, {LOOPBACK, "127.0.0.2"})
+            self.assertEqual(len(self.tunnel.visitors), len(hosts) + 2)
 
     async def test_carrierLost(self) -> None:
         """
@@ -282,21 +330,25 @@ class PortableTests(FlowCases, TestCase):
         """
         carrier.transport.pauseProducing()
 
-    async def refused(self) -> None:
+    async def test_elsewhere(self) -> None:
         """
-        It cannot be.
+        With a reactor that works without descriptors datagrams come through, too, and
+        nothing that a stranger sends to the flow's own port.
         """
 
-    async def test_strangers(self) -> None:
-        """
-        The visitor hears nothing that somebody else sends to the flow's own port.
-        """
-        await self.begin()
-        await self.asks(self.visitor, b"one")
-        ((_, own),) = self.service.heard
-        self.post().transport.write(b"nothing of the service's", own)
-        await self.asks(self.visitor, b"two")
-        self.assertEqual(self.visitor.texts, [b"one", b"two"])
+        def listen(reactor: Any, port: int, protocol: Any, host: str) -> Any:
+            return reactor.listenUDP(port, protocol, host, 65535)
+
+        self.patch(datagrams, "listenUDP", listen)
+        await self.begin(at="0.0.0.0")
+        await self.asks(self.visitor, *(os.urandom(size) for size in SIZES))
+        whose = {own for _, own in self.service.heard}
+        self.assertEqual(len(whose), 1)
+        self.post().transport.write(b"nothing of the service's", whose.pop())
+        await self.asks(self.visitor, b"last")
+        self.assertEqual(len(self.visitor.heard), len(SIZES) + 1)
+        flow: Any = next(iter(self.tunnel.visitors.flows.values()))
+        self.assertEqual(flow.key[1], ())
 
 
 class PortableTLSTests(PortableTests):

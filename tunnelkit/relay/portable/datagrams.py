@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import ConnectionDone, MessageLengthError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectionDone,
+    MessageLengthError,
+)
 from twisted.internet.interfaces import (
     IListeningPort,
     IReactorTime,
     IReactorUDP,
     ISSLTransport,
-    IUDPTransport,
 )
-from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.interfaces import ICarrierOwner, IFlowPort
+from tunnelkit.relay.asked import Source, sourceIn
 from tunnelkit.relay.connection import Gauge, Holder, IRelayTransport, socketOf
 from tunnelkit.relay.flows.carrying import Carrier, sendsSoon
 from tunnelkit.relay.flows.ends import (
@@ -36,12 +39,13 @@ from tunnelkit.relay.flows.ends import (
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.flows.tally import UNSENT
+from tunnelkit.relay.portable.udp import LastingPort, Listener, listenUDP
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.wire.address import HostPort, unmapped
 from tunnelkit.wire.datagrams import Run, framed
 
-LONGEST: Final = 65535
-"""What is read at once: Twisted's own choice would cut datagrams to 8192 bytes."""
+VisitorKey: TypeAlias = tuple[tuple[str, int], Source]
+"""By what a visitor is known."""
 
 
 class VisitorEnd(VisitorFlow):
@@ -51,11 +55,15 @@ class VisitorEnd(VisitorFlow):
 
     __slots__ = ("_port",)
 
-    key: tuple[str, int]
+    key: VisitorKey
 
     def __init__(
-        self, key: tuple[str, int], table: FlowTable, port: DatagramListening
+        self, key: VisitorKey, table: FlowTable, port: DatagramListening
     ) -> None:
+        """
+        @param key: the visitor's address, and what has the system answer from the one
+            that was asked; the latter empty where there is nothing to choose.
+        """
         super().__init__(0, key, table)
         self._port = port
 
@@ -64,15 +72,17 @@ class VisitorEnd(VisitorFlow):
         """
         The visitor's address.
         """
-        host, port = self.key
+        (host, port), _ = self.key
         return str(HostPort(unmapped(host), port))
 
     @property
     def local(self) -> str:
         """
-        The address that is listened on.
+        The address that the visitor came to.
         """
-        return self._port.local
+        _, source = self.key
+        at: HostPort = self._port.local
+        return str(HostPort(unmapped(sourceIn(source) or at.host), at.port))
 
     def deliver(self, run: Run) -> None:
         """
@@ -80,11 +90,11 @@ class VisitorEnd(VisitorFlow):
         """
         self.table.touch(self)
         for each in run:
-            self._port.send(bytes(each), self.key)
+            self._port.send(bytes(each), *self.key)
 
 
 @implementer(IFlowPort)
-class DatagramListening(DatagramProtocol):
+class DatagramListening(Listener):
     """
     A public port.
 
@@ -92,8 +102,8 @@ class DatagramListening(DatagramProtocol):
     """
 
     _log = Logger()
-    transport: IUDPTransport
-    local: str = ""
+    transport: Any
+    local: HostPort
 
     def __init__(self, flows: FlowTable, arrived: Arrived) -> None:
         self._visitors = Visitors(flows, arrived)
@@ -107,8 +117,8 @@ class DatagramListening(DatagramProtocol):
 
         @raise CannotListenError: the address cannot be had.
         """
-        self._port = reactor.listenUDP(address.port, self, host, LONGEST)
-        self.local = str(HostPort(host, self.getHost().port))
+        self._port = listenUDP(reactor, address.port, self, host)
+        self.local = HostPort(host, self.getHost().port)
 
     def stopListening(self) -> Deferred[None]:
         """
@@ -131,16 +141,16 @@ class DatagramListening(DatagramProtocol):
         if self._port is not None:
             look(self._port, self._drops)
 
-    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+    def heard(self, datagram: bytes, addr: tuple[str, int], source: Source) -> None:
         """
         A visitor sent something.
         """
         try:
-            self._receive(datagram, addr[:2])
+            self._receive(datagram, (addr, source))
         except Exception:
             self._log.failure("a bug at a datagram of {peer}", peer=addr)
 
-    def _receive(self, datagram: bytes, key: tuple[str, int]) -> None:
+    def _receive(self, datagram: bytes, key: VisitorKey) -> None:
         flow = self._flows.flows.get(key)
         if flow is None:
             flow = self._visitors.begin(VisitorEnd(key, self._flows, self))
@@ -148,13 +158,18 @@ class DatagramListening(DatagramProtocol):
                 return
         forward(flow, datagram)
 
-    def send(self, datagram: bytes, key: tuple[str, int]) -> None:
+    def send(self, datagram: bytes, address: tuple[str, int], source: Source) -> None:
         """
         Send a datagram to a visitor.
+
+        @param source: what has it come from the address that was asked.
         """
         tally = self._flows.tally
         try:
-            self.transport.write(datagram, key)
+            if source:
+                self.transport.socket.sendmsg((datagram,), source, 0, address)
+            else:
+                self.transport.write(datagram, address)
         except (OSError, MessageLengthError):
             tally.drop(UNSENT)
         else:
@@ -166,14 +181,15 @@ class ServiceEnd(ServiceFlow):
     """
     A flow to a local service, from a port of Twisted's.
 
-    The port is not connected: of one that is, Twisted's reactors believe that an ICMP
-    message ends it.  So that is not heard of here, and what others send there is left
-    unheard, too.
+    The port is connected where it lasts.  Elsewhere it is not, as of one that is
+    connected the reactor may believe that an ICMP message ends it; so that is not heard
+    of there, and what others send is left unheard here.
     """
 
-    __slots__ = ("_port", "_reactor", "_service", "_socket")
+    __slots__ = ("_port", "_reactor", "_say", "_service", "_socket")
 
     _service: tuple[str, int]
+    _say: Callable[[memoryview], object]
 
     def __init__(
         self,
@@ -190,14 +206,32 @@ class ServiceEnd(ServiceFlow):
 
     def _connect(self, host: str) -> None:
         anywhere = "::" if ":" in host else ""
-        self._port = self._reactor.listenUDP(0, self._socket, anywhere, LONGEST)
         self._service = str(ip_address(host)), self._address.port
+        try:
+            port = listenUDP(self._reactor, 0, self._socket, anywhere)
+        except CannotListenError as e:
+            raise e.socketError from e
+        if isinstance(port, LastingPort):
+            try:
+                port.connect(*self._service)
+            except OSError:
+                stopped(port)
+                raise
+            self._say = port.socket.send
+        else:
+            self._say = self._sayTo
+        self._port = port
+
+    def _sayTo(self, datagram: memoryview) -> None:
+        self._socket.transport.write(bytes(datagram), self._service)
 
     def _send(self, run: Run) -> None:
+        if self._port is None:
+            return
         self.table.touch(self)
         for each in run:
             try:
-                self._socket.transport.write(bytes(each), self._service)
+                self._say(each)
             except MessageLengthError:
                 self.tally.drop(UNSENT)
             except OSError as e:
@@ -224,22 +258,25 @@ class ServiceEnd(ServiceFlow):
         super().close(reason)
 
 
-class _ServiceSocket(DatagramProtocol):
+class _ServiceSocket(Listener):
     """
     The socket of a flow to a local service.
     """
 
     _log = Logger()
-    transport: IUDPTransport
+    transport: Any
 
     def __init__(self, flow: ServiceEnd) -> None:
         self._flow = flow
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+    def heard(self, datagram: bytes, addr: tuple[str, int], source: Source) -> None:
         try:
-            self._flow.heard(datagram, addr[:2])
+            self._flow.heard(datagram, addr)
         except Exception:
             self._log.failure("a bug at a datagram of the service's")
+
+    def troubled(self, error: OSError) -> None:
+        self._flow.unsent(error)
 
 
 def look(port: Any, drops: KernelDrops) -> None:
