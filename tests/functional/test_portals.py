@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from socket import AF_INET, SOCK_DGRAM, socket
+from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
 from typing import Final
 
 import treq
@@ -22,13 +22,13 @@ SIX: Final = r"tcp6:{port}:interface=\:\:1"
 """A server's port for IPv6 alone."""
 
 
-def udp(port: int = 0) -> socket:
+def udp(host: str = HOST, port: int = 0) -> socket:
     """
     Make a UDP socket.
     """
-    made = socket(AF_INET, SOCK_DGRAM)
+    made = socket(AF_INET6 if ":" in host else AF_INET, SOCK_DGRAM)
     made.settimeout(LIMIT)
-    made.bind((HOST, port))
+    made.bind((host, port))
     return made
 
 
@@ -55,11 +55,11 @@ class PortalsCase(FunctionalCase):
         self.secret.chmod(0o600)
         self.behind = self.sender()
 
-    def sender(self) -> socket:
+    def sender(self, host: str = HOST, port: int = 0) -> socket:
         """
         Make a UDP socket that is closed when the test is over.
         """
-        made = udp()
+        made = udp(host, port)
         self.addCleanup(made.close)
         return made
 
@@ -177,6 +177,46 @@ class NativeTests(PortalsCase):
         near = self.portal(f"--listen={listen[1]}", f"--connect=[::1]:{found[1]}")
         await near.says(r"is reached directly at \[::1\]")
         self.assertEqual(await self.asked(self.sender(), listen, b"hello"), b"HELLO")
+
+    async def test_asked(self) -> None:
+        """
+        A near portal that listens on all addresses answers from the one that a sender
+        has sent to: a program that hears nobody else is answered.
+        """
+        far = await self.far()
+        for anywhere, host in (
+            ("0.0.0.0", "127.0.0.2"),
+            ("[::]", "127.0.0.2"),
+            ("[::]", "::1"),
+        ):
+            port = freeUDP()
+            near = self.portal(f"--listen={anywhere}:{port}", f"--connect={HOST}:{far}")
+            await near.says(rf"UDP .*:{port} leads to")
+            sender = self.sender("::1" if ":" in host else HOST)
+            sender.connect((host, port))
+            answer = await self.asked(sender, (host, port), b"hello")
+            self.assertEqual(answer, b"HELLO")
+            await near.stop()
+
+    async def test_serviceAway(self) -> None:
+        """
+        A service that is away for a moment ends no flow: when it is back, a sender that
+        went on sending is answered again.
+        """
+        listen = await self.near(await self.far())
+        sender = self.sender()
+        await self.asked(sender, listen, b"one")
+        at = self.behind.getsockname()
+        self.behind.close()
+        sender.settimeout(0.3)
+        for _ in range(3):
+            # The second shows that the first was refused, the third ends nothing.
+            sender.sendto(b"anybody?", listen)
+            with contextlib.suppress(TimeoutError):
+                await deferToThread(sender.recv, 100)
+        sender.settimeout(LIMIT)
+        self.behind = self.sender(port=at[1])
+        self.assertEqual(await self.asked(sender, listen, b"two"), b"TWO")
 
     async def test_portInUse(self) -> None:
         """

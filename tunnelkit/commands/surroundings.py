@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from treq.client import HTTPClient
@@ -18,6 +19,7 @@ from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.calling import PATIENCE
 from tunnelkit.portal.settings import Surroundings
 from tunnelkit.relay.endpoints import everywhere
+from tunnelkit.relay.portable.udp import listenUDP
 
 _ELSEWHERE: Final = (
     (socket.AF_INET, "192.0.2.1"),
@@ -41,7 +43,7 @@ def surroundings(
         clock=reactor,
         now=now,
         random=random,
-        listen=reactor.listenUDP,
+        listen=partial(listenUDP, reactor),
         resolve=resolve,
         outbound=outbound,
         everywhere=everywhere(),

@@ -20,6 +20,7 @@ from tunnelkit.portal.addresses.own import OwnAddress
 from tunnelkit.portal.addresses.places import Place
 from tunnelkit.portal.addresses.sockets import Address, Socket
 from tunnelkit.portal.settings import PortalSettings, Surroundings
+from tunnelkit.relay.asked import Source
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.frames import WireError
 
@@ -150,7 +151,7 @@ class Portal(Service):
             parts = (f"{count} {what}" for what, count in sorted(new.items()))
             self._log.info("counted of late: {counts}", counts=", ".join(parts))
 
-    def _received(self, packet: bytes, source: Address) -> None:
+    def _received(self, packet: bytes, source: Address, asked: Source) -> None:
         if self.own.takes(packet, source):
             return
         try:

@@ -21,6 +21,7 @@ from tunnelkit.portal.addresses.candidates import MOST, Candidates
 from tunnelkit.portal.addresses.places import PATIENCE, STALE, Place
 from tunnelkit.portal.addresses.sockets import Address, Socket
 from tunnelkit.portal.flows.exits import Exits
+from tunnelkit.relay.asked import Source
 
 
 class ExitsTests(NetCase):
@@ -229,7 +230,7 @@ class SocketTests(NetCase):
         """
         super().setUp()
         self.machine = Machine(self.net, "192.0.2.1")
-        self.got: list[tuple[bytes, Address]] = []
+        self.got: list[tuple[bytes, Address, Source]] = []
         self.socket = Socket(lambda *got: self.got.append(got))
 
     def test_mapped(self) -> None:
@@ -238,7 +239,7 @@ class SocketTests(NetCase):
         """
         self.socket.open(self.machine.listen, "::", 7000)
         self.socket.datagramReceived(b"x", ("::ffff:192.0.2.1", 5))
-        self.assertEqual(self.got, [(b"x", ("192.0.2.1", 5))])
+        self.assertEqual(self.got, [(b"x", ("192.0.2.1", 5), ())])
         targets: list[Address] = []
         port = self.machine.ports[7000]
         self.patch(port, "sendto", lambda datagram, to: targets.append(to))

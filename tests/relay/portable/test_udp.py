@@ -35,6 +35,7 @@ class Noting(Listener):
     Notes what it hears.
     """
 
+    asks = True
     transport: Any
 
     def __init__(self) -> None:
@@ -202,6 +203,18 @@ class AskedTests(PortCase):
             visitor.sendto(bytes(65507), (LOOPBACK, port.getHost().port))
             self.until(reactor, lambda: noting.came)
             self.assertEqual(len(noting.came[0]), 65507)
+            self.assertEqual(noting.whence, [(visitor.getsockname(), ())])
+
+    def test_notAsked(self) -> None:
+        """
+        Who does not want to know it is not told.
+        """
+        with running(EPollReactor) as reactor, udp() as visitor:
+            noting = Noting()
+            noting.asks = False
+            port: Any = listenUDP(reactor, 0, noting, "0.0.0.0")
+            visitor.sendto(b"question", (LOOPBACK, port.getHost().port))
+            self.until(reactor, lambda: noting.came)
             self.assertEqual(noting.whence, [(visitor.getsockname(), ())])
 
     def test_many(self) -> None:

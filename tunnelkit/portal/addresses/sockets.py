@@ -17,14 +17,13 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from twisted.logger import Logger
 
+from tunnelkit.relay.asked import Source
+from tunnelkit.relay.portable.udp import LONGEST, Listener
 from tunnelkit.wire.address import HostPort, unmapped
 
 Address: TypeAlias = tuple[str, int]
 """An IP address, IPv4 never in the form of IPv6, and a port."""
 
-LONGEST: Final = 65535
-"""How much is read of a datagram: all.  With Twisted's default what is longer than 8192
-bytes is cut."""
 BUFFER: Final = 4 * 1024 * 1024
 """What the kernel is asked to hold of what was not read yet; it may give less."""
 
@@ -46,7 +45,7 @@ class ListenUDP(Protocol):
         """
 
 
-class Socket(DatagramProtocol):
+class Socket(Listener):
     """
     A UDP socket that raises nothing: what cannot be sent is dropped, as the network
     would.
@@ -54,15 +53,19 @@ class Socket(DatagramProtocol):
     @ivar refused: told when the other side of a connected one says that nobody listens.
     """
 
-    noisy = False
     transport: Port | None = None
     _handle: socket
     _log = Logger()
 
-    def __init__(self, received: Callable[[bytes, Address], None]) -> None:
+    def __init__(
+        self, received: Callable[[bytes, Address, Source], None], asks: bool = False
+    ) -> None:
         """
-        @param received: told each datagram, and from where it came.
+        @param received: told each datagram, from where it came, and what has an answer
+            come from the address that was asked.
+        @param asks: whether that is to be known.
         """
+        self.asks = asks
         self._received = received
         self._mapped = False
         self.refused: Callable[[], object] = lambda: None
@@ -108,11 +111,14 @@ class Socket(DatagramProtocol):
             return False
         return True
 
-    def write(self, datagram: bytes, address: Address | None = None) -> bool:
+    def write(
+        self, datagram: bytes, address: Address | None = None, source: Source = ()
+    ) -> bool:
         """
         Send a datagram.
 
         @param address: where to; None where it is connected.
+        @param source: what has it come from the address that was asked.
         @return: whether the kernel took it.
         """
         # By the socket itself: the transport would look at the address's text each
@@ -120,8 +126,11 @@ class Socket(DatagramProtocol):
         try:
             if address is None:
                 self._handle.send(datagram)
-            elif self._mapped and ":" not in address[0]:
-                self._handle.sendto(datagram, (f"::ffff:{address[0]}", address[1]))
+                return True
+            if self._mapped and ":" not in address[0]:
+                address = f"::ffff:{address[0]}", address[1]
+            if source:
+                self._handle.sendmsg((datagram,), source, 0, address)
             else:
                 self._handle.sendto(datagram, address)
         except ConnectionRefusedError:
@@ -132,22 +141,23 @@ class Socket(DatagramProtocol):
             return False
         return True
 
-    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+    def heard(self, datagram: bytes, addr: tuple[str, int], source: Source) -> None:
         """
         Pass a datagram on.  A bug there must not be the socket's end.
         """
         try:
-            self._received(datagram, (unmapped(addr[0]), addr[1]))
+            self._received(datagram, (unmapped(addr[0]), addr[1]), source)
         except Exception:
             self._log.failure(
                 "a bug at a datagram of {count} bytes", count=len(datagram)
             )
 
-    def connectionRefused(self) -> None:
+    def troubled(self, error: OSError) -> None:
         """
-        Nobody listens there.
+        Nobody listens there.  Whatever else may be is as if the network had lost it.
         """
-        self.refused()
+        if isinstance(error, ConnectionRefusedError):
+            self.refused()
 
     def close(self) -> None:
         """

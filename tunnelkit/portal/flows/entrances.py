@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit.portal.addresses.sockets import Address, ListenUDP, Socket
 from tunnelkit.portal.flows.numbers import Numbers
 from tunnelkit.portal.flows.table import MOST, Flows
+from tunnelkit.relay.asked import Source
 
 
 @dataclass(slots=True)
@@ -24,17 +25,19 @@ class Sender:
     A local sender.
 
     @ivar entrance: by which socket it came.
+    @ivar asked: what has an answer come from the address that it sent to.
     @ivar flow: the number of its flow.
     @ivar answered: whether the far side has ever sent something to it.
     """
 
     entrance: Socket
     address: Address
+    asked: Source
     flow: int
     answered: bool = False
 
 
-_Key: TypeAlias = tuple[Socket, Address]
+_Key: TypeAlias = tuple[Socket, Address, Source]
 
 
 class Passage:
@@ -74,14 +77,18 @@ class Passage:
     def __contains__(self, flow: int) -> bool:
         return flow in self._byFlow
 
-    def enter(self, entrance: Socket, datagram: bytes, address: Address) -> None:
+    def enter(
+        self, entrance: Socket, datagram: bytes, address: Address, asked: Source
+    ) -> None:
         """
         Take a datagram of a local sender.
+
+        @param asked: what has an answer come from the address that it was sent to.
         """
         if len(datagram) > self._longest:
             self._counts["too long"] += 1
             return
-        key = entrance, address
+        key = entrance, address, asked
         sender = self._senders.use(key) or self._begin(key)
         if sender is not None and not self._send(sender.flow, datagram):
             self._counts["not sent"] += 1
@@ -94,9 +101,9 @@ class Passage:
         if sender is None:
             self._counts["of an unknown flow"] += 1
             return
-        self._senders.use((sender.entrance, sender.address))
+        self._senders.use((sender.entrance, sender.address, sender.asked))
         sender.answered = True
-        if not sender.entrance.write(datagram, sender.address):
+        if not sender.entrance.write(datagram, sender.address, sender.asked):
             self._counts["not taken by the kernel"] += 1
 
     def shut(self, entrance: Socket) -> None:
@@ -140,7 +147,7 @@ class Entrance:
 
     def __init__(self, passage: Passage) -> None:
         self.passage = passage
-        self._socket = Socket(self._received)
+        self._socket = Socket(self._received, asks=True)
 
     def open(self, listen: ListenUDP, host: str, port: int) -> None:
         """
@@ -164,5 +171,5 @@ class Entrance:
         self.passage.shut(self._socket)
         self._socket.close()
 
-    def _received(self, datagram: bytes, address: Address) -> None:
-        self.passage.enter(self._socket, datagram, address)
+    def _received(self, datagram: bytes, address: Address, asked: Source) -> None:
+        self.passage.enter(self._socket, datagram, address, asked)

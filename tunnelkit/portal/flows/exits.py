@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit.portal.addresses.places import Place
 from tunnelkit.portal.addresses.sockets import Address, ListenUDP, Socket
 from tunnelkit.portal.flows.table import MOST, Flows
+from tunnelkit.relay.asked import Source
 
 OF_ONE: Final = 4096
 """Flows of one near portal; further ones get nothing."""
@@ -105,7 +106,7 @@ class Exits:
             return None
         key = peer, flow
 
-        def answer(datagram: bytes, source: Address) -> None:
+        def answer(datagram: bytes, source: Address, asked: Source) -> None:
             if self._flows.use(key) is made:
                 made.answered = True
                 reply(flow, datagram)

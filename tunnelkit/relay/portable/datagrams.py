@@ -102,6 +102,7 @@ class DatagramListening(Listener):
     """
 
     _log = Logger()
+    asks = True
     transport: Any
     local: HostPort
 

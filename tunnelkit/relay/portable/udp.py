@@ -32,9 +32,13 @@ AT_ONCE: Final = 64
 class Listener(DatagramProtocol):
     """
     What hears of all that there is to hear at a port.
+
+    @ivar asks: whether it wants to know which address was asked, where that is one of
+        several.
     """
 
     noisy = False
+    asks = False
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """
@@ -145,7 +149,9 @@ def listenUDP(
             port, protocol, interface, maxPacketSize
         )
         return made
-    kind = AskedPort if TELLS and interface in ANYWHERE else LastingPort
-    lasting = kind(port, protocol, interface, maxPacketSize, reactor)
+    asked = TELLS and protocol.asks and interface in ANYWHERE
+    lasting = (AskedPort if asked else LastingPort)(
+        port, protocol, interface, maxPacketSize, reactor
+    )
     lasting.startListening()
     return lasting
