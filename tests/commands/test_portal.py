@@ -153,6 +153,20 @@ class ReadTests(OptionsCase):
         self.assertEqual((via.token, via.insecure), (TOKEN, True))
         self.assertIsNone(self.read(*FAR).via)
 
+    def test_viaPort(self) -> None:
+        """
+        The public port of that tunnel is the server's choice, or one's own.
+        """
+        token = self.file("token", f"{TOKEN}\n")
+        login = ("--via", "vps.example", "--token-file", token)
+        self.assertEqual(self.read(*FAR, *login).viaPort, 0)
+        self.assertEqual(self.read(*FAR, *login, "--via-port", "7001").viaPort, 7001)
+        path = self.file("portal.toml", "via-port = 7001\n")
+        self.assertEqual(self.read(*FAR, *login, "--config", path).viaPort, 7001)
+        for text in ("0", "65536", "any"):
+            sentence = self.refused(*FAR, *login, "--via-port", text)
+            self.assertTrue(sentence.startswith("--via-port: "), sentence)
+
     def test_bind(self) -> None:
         """
         The portal's own socket is on all addresses, or on one, and its port may be any.
@@ -309,6 +323,7 @@ class RefusalTests(OptionsCase):
             ("--fingerprint", "ab" * 32),
             ("--verify",),
             ("--insecure",),
+            ("--via-port", "7001"),
         ):
             sentence = self.refused(*FAR, *secret, *words)
             expected = f"{words[0]} is about the server of --via: give both, or neither"

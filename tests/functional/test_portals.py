@@ -312,6 +312,24 @@ class ViaTests(PortalsCase):
         for program in reversed(self._programs):
             self.assertEqual(await program.stop(), 0)
 
+    async def test_port(self) -> None:
+        """
+        The tunnel is at the public port that was asked for, before and after another
+        portal wants it, too, which hears that it is taken and goes on trying.
+        """
+        server = self.server()
+        port = freeUDP()
+        wanted = (f"--via={HOST}:{server.port}", f"--via-port={port}")
+        first = self.inward(server, *wanted)
+        await first.says(f"near portals get here with --connect {HOST}:{port}$")
+        listen = await self.near(port)
+        self.assertEqual(await self.asked(self.sender(), listen, b"one"), b"ONE")
+        second = self.inward(server, *wanted, "--name=second")
+        await second.says("refuse")
+        self.assertEqual(await self.asked(self.sender(), listen, b"two"), b"TWO")
+        await first.stop()
+        await second.says(f"near portals get here with --connect {HOST}:{port}$")
+
     async def test_noServer(self) -> None:
         """
         Neither a server that is not there nor a token that is wrong stops a portal: it

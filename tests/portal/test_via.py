@@ -116,6 +116,13 @@ class ViaTests(MeetingCase):
             self.running(portal)
             self.assertTrue(tunnelOf(portal).name.startswith(name))
 
+    def test_port(self) -> None:
+        """
+        The server is asked for the public port that was chosen.
+        """
+        client = self.via(self.far(viaPort=7001))
+        self.assertEqual(client.spec.port, 7001)
+
     def test_inner(self) -> None:
         """
         A socket on all addresses is reached on this machine's own.

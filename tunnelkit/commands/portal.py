@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
 
-from tunnelkit.commands.config import Reading, number, text, texts, truth
+from tunnelkit.commands.config import Reading, number, port, text, texts, truth
 from tunnelkit.commands.endpoints import (
     DEFAULT_PORT,
     hasIPv6,
@@ -38,7 +38,7 @@ from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.portal.settings import PortalSettings, Target
 from tunnelkit.settings import ClientSettings
 from tunnelkit.wire import sealed, tags
-from tunnelkit.wire.address import HostPort, parseHostPort
+from tunnelkit.wire.address import HostPort, parseHostPort, parsePort
 
 LOGIN: Final = [
     *(str(option[0]) for option in LoginOptions.optParameters),
@@ -115,6 +115,13 @@ class Options(LoginOptions):
             " what that of --relay does. Needs a token.",
         ],
         [
+            "via-port",
+            None,
+            None,
+            "With --via: the public port of that tunnel."
+            " [default: the server picks one, and keeps it]",
+        ],
+        [
             "max-datagram",
             None,
             None,
@@ -173,6 +180,7 @@ class Options(LoginOptions):
         "stun": texts,
         "relay": text,
         "via": text,
+        "via-port": port,
         "max-datagram": number,
         "punch-timeout": number,
         "control": text,
@@ -234,6 +242,7 @@ class Options(LoginOptions):
             stun=self.every("stun", lambda text: parseHostPort(text, 3478)),
             relay=self.one("relay", parseHostPort, None),
             via=self._via(),
+            viaPort=self.one("via-port", parsePort, 0),
             longest=self._longest(compatible),
             punching=self.one("punch-timeout", seconds, PUNCHING),
             control=control,
@@ -260,7 +269,7 @@ class Options(LoginOptions):
         server = self.one("via", serverAddress, None)
         if server is not None:
             return self.loginSettings(server, self.hostName(), (), 0.0)
-        for name in LOGIN:
+        for name in (*LOGIN, "via-port"):
             if self._given(name):
                 raise UsageError(
                     f"--{name} is about the server of --via: give both, or neither"

@@ -37,6 +37,7 @@ class PortalSettings:
     @ivar relay: the public address of a UDP tunnel to the far side's own socket.
     @ivar via: how to log in to the server through which the far side makes such a
         tunnel by itself; None for none.
+    @ivar viaPort: the public port of that tunnel, or 0: the server picks one.
     @ivar longest: the longest datagram, in bytes.
     @ivar punching: after so many seconds without a direct way the relay is taken.
     @ivar control: where the near side's HTTP API is: a strports description, or None.
@@ -53,6 +54,7 @@ class PortalSettings:
     stun: tuple[HostPort, ...] = ()
     relay: HostPort | None = None
     via: ClientSettings | None = None
+    viaPort: int = 0
     longest: int = LONGEST
     punching: float = PUNCHING
     control: str | None = None

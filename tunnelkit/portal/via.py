@@ -121,7 +121,8 @@ def tunnelOf(portal: FarPortal) -> TunnelSpec:
     """
     settings = portal.settings
     name = f"portal-{settings.name or settings.serve}"[:_LONGEST_NAME]
-    return TunnelSpec(kind="udp", local=inner(portal.socket.at), name=name)
+    local = inner(portal.socket.at)
+    return TunnelSpec(kind="udp", local=local, port=settings.viaPort, name=name)
 
 
 def inner(at: HostPort) -> HostPort:
