@@ -372,6 +372,28 @@ class MeetingTests(PortalsCase):
         await self.near("home", f"--rendezvous={url}")
         await self._programs[3].says("the rendezvous knows no portal home")
 
+    async def test_withdrawn(self) -> None:
+        """
+        A far portal that stops is not found any more; one whose rendezvous hangs stops
+        all the same.
+        """
+        url = await self.rendezvous()
+        named = ("--name=home", f"--rendezvous={url}")
+        await self.far(*named)
+        await self.near("home", f"--rendezvous={url}")
+        rendezvous, far, near = self._programs
+        await near.says("home is reached")
+        self.assertEqual(await far.stop(), 0)
+        await near.stop()
+        await self.near("home", f"--rendezvous={url}")
+        await self._programs[-1].says("the rendezvous knows no portal home")
+        await self.far(*named)
+        await self._programs[-2].says("home is reached")
+        rendezvous.signal("STOP")
+        self.assertEqual(await self._programs[-1].stop(), 0)
+        self.assertIn("it was not told that home is gone", self._programs[-1].output)
+        rendezvous.signal("CONT")
+
     async def test_compatible(self) -> None:
         """
         The same in the compatible mode, where a program opens the way at run time.

@@ -9,19 +9,19 @@ import json
 from typing import Any
 
 from treq.testing import StubTreq
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from tests.logs import Log
-from tests.portal.net import Machine, Nat, NetCase, StunServer, Talker, at
+from tests.portal.net import SECRET, Machine, Nat, NetCase, StunServer, Talker, at
 from tunnelkit.portal.addresses.candidates import Candidates
 from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.calling import PATIENCE, CallFailed, Rendezvous, Unknown
 from tunnelkit.portal.far import FarPortal
-from tunnelkit.portal.meeting import Announcing, ByName
+from tunnelkit.portal.meeting import WITHDRAWING, Announcing, ByName
 from tunnelkit.portal.near import NearPortal
 from tunnelkit.portal.rendezvous.pages import RendezvousResource
 from tunnelkit.portal.rendezvous.rates import Rates
@@ -539,6 +539,107 @@ class TroubleTests(MeetingCase):
         self.near()
         self.net.run(3)
         self.assertIn(b"HELLO", self.talk(1))
+
+
+class WithdrawingTests(MeetingCase):
+    """
+    A far portal that stops is not found any more.
+    """
+
+    def setUp(self) -> None:
+        """
+        Lay a network.
+        """
+        super().setUp()
+        self.lay("", "")
+        self.log = Log(self)
+
+    def begun(self, **given: Any) -> FarPortal:
+        """
+        Have a far portal that is registered.
+        """
+        portal = self.far(**given)
+        self.net.run(2)
+        return portal
+
+    def names(self, secret: bytes | None = SECRET) -> set[str]:
+        """
+        Give the names that the rendezvous shows.
+        """
+        found = Deferred.fromCoroutine(self.rendezvous(secret).listed("home"))
+        listed = self.successResultOf(found)
+        return set(listed)
+
+    def stop(self, portal: FarPortal) -> Deferred[None]:
+        """
+        Stop a portal.
+        """
+        return portal.stopService() or succeed(None)
+
+    def test_withdrawn(self) -> None:
+        """
+        Its name is gone when it is, and free for others, in both modes.
+        """
+        for secret in (SECRET, None):
+            portal = self.begun(secret=secret)
+            self.assertEqual(self.names(secret), {"home"})
+            self.successResultOf(self.stop(portal))
+            self.assertEqual(self.names(secret), set())
+        self.registry.register("home", "192.0.2.66:6", b"another's key")
+        self.registry.remove("home", b"another's key")
+
+    def test_successor(self) -> None:
+        """
+        One that has come in its place, at another address, stays.
+        """
+        for secret in (SECRET, None):
+            portal = self.begun(secret=secret)
+            calls = self.rendezvous(secret)
+            other = Candidates((("192.0.2.7", 7),))
+            self.successResultOf(Deferred.fromCoroutine(calls.register("home", other)))
+            self.successResultOf(self.stop(portal))
+            found = Deferred.fromCoroutine(calls.find("home"))
+            self.assertEqual(self.successResultOf(found), other)
+            self.registry.clear()
+
+    def test_hangs(self) -> None:
+        """
+        A rendezvous that does not answer is not waited for, and the log says so.
+        """
+        portal = self.begun()
+        self.root = Silent()
+        stopped = self.stop(portal)
+        self.net.run(WITHDRAWING - 0.1)
+        self.assertNoResult(stopped)
+        self.net.run(0.2)
+        self.successResultOf(stopped)
+        self.assertEqual(
+            self.log.lines("info")[-1],
+            "the rendezvous does not answer in time: it was not told that home is gone,"
+            " and forgets it by itself",
+        )
+        self.root = Lying()
+
+    def test_refuses(self) -> None:
+        """
+        Nor is one that refuses a reason to go on.
+        """
+        portal = self.begun()
+        lying = self.root = Lying()
+        lying.code, lying.says = 409, b"never"
+        self.successResultOf(self.stop(portal))
+        self.assertIn("refuses, with status 409: never", self.log.lines("info")[-1])
+
+    def test_never(self) -> None:
+        """
+        One that was never registered asks nothing.
+        """
+        noting = Noting(StubTreq(self.root))
+        calls = Rendezvous(URL, noting, self.clock, SECRET)
+        announcing = Announcing(calls, "home", Candidates, list, self.clock)
+        announcing.second()
+        self.successResultOf(announcing.stop())
+        self.assertEqual(noting.asked, [("GET", "/home", "")])
 
 
 class Noting:

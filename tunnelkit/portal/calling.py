@@ -92,13 +92,18 @@ class Rendezvous:
         """
         await self._call("POST", "", f"{name},{where}", name)
 
-    async def remove(self, name: str) -> None:
+    async def withdraw(self, name: str, where: Candidates) -> None:
         """
-        Say that a portal is gone.
+        Say that a portal is gone from where it was.  One that has come in its place
+        stays.
 
         @raise CallFailed: it is not taken down.
         """
-        await self._call("DELETE", "", name, name)
+        if self._secret is not None:
+            await self._call("DELETE", "", f"{name},{where}", name)
+        elif (await self.listed(name)).get(name) == str(where):
+            # A name of everybody's is removed wherever it is.
+            await self._call("DELETE", "", name, name)
 
     async def wait(self, name: str, where: Candidates) -> None:
         """

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from twisted.internet.defer import Deferred
+
 from tunnelkit.portal.addresses.places import Place
 from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.flows.exits import Exits
@@ -43,9 +45,9 @@ class Announcing(Protocol):
         Register anew: the address is another.
         """
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         """
-        Do nothing more.
+        Do nothing more, but say that the portal is gone.
         """
 
 
@@ -114,16 +116,17 @@ class FarPortal(Portal):
             service=self.settings.serve,
         )
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[None] | None:
         """
         End all flows.
+
+        @return: fires when the rendezvous knows, or has had its time.
         """
         super().stopService()
-        if self.announcing is not None:
-            self.announcing.stop()
         self.service.stop()
         self._peers.stop()
         self.exits.clear()
+        return None if self.announcing is None else self.announcing.stop()
 
     def taken(self, packet: bytes, source: Address) -> None:
         """

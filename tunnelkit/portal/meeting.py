@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,6 +25,8 @@ REGISTERED: Final = 10
 """A far portal registers every so many seconds."""
 LOOKED: Final = 3.0
 """A near portal looks for a far one every so many seconds."""
+WITHDRAWING: Final = 2.0
+"""Seconds that a far portal takes to say at its end that it is gone."""
 LONGEST: Final = 30.0
 """Between two calls where they fail, in seconds at most."""
 
@@ -117,6 +120,7 @@ class Announcing:
         self._name = name
         self._own = own
         self._punch = punch
+        self._clock = clock
         self._calls = _Calls(clock)
         self._registered = Candidates()
         self._rounds = 0
@@ -136,11 +140,32 @@ class Announcing:
             self._rounds = 0
             self._calls.hurry()
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         """
-        Do nothing more.
+        Do nothing more, but say that the portal is gone.
+
+        @return: fires soon, whatever the rendezvous does.
         """
         self._calls.stop()
+        if not self._registered:
+            return succeed(None)
+        gone = self._rendezvous.withdraw(self._name, self._registered)
+        self._registered = Candidates()
+        told = Deferred.fromCoroutine(gone)
+        told.addTimeout(WITHDRAWING, self._clock)
+        return told.addErrback(self._notTold)
+
+    def _notTold(self, failure: Failure) -> None:
+        if not failure.check(CallFailed, Late):
+            self._log.failure("a bug at the rendezvous", failure)
+            return
+        # What was cancelled may say why in its own words.
+        late = "the rendezvous does not answer in time"
+        self._log.info(
+            "{reason}: it was not told that {name} is gone, and forgets it by itself",
+            reason=late if failure.check(Late) else failure.getErrorMessage(),
+            name=self._name,
+        )
 
     async def _round(self) -> None:
         due = self._rounds % REGISTERED == 0

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Final
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -105,7 +106,7 @@ class Portal(Service):
             lambda failure: self._log.failure("a bug: the portal stands still", failure)
         )
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[None] | None:
         """
         End all.
         """
@@ -117,6 +118,7 @@ class Portal(Service):
             relay.stop()
         self.socket.close()
         self._report()
+        return None
 
     def taken(self, packet: bytes, source: Address) -> None:
         """

@@ -99,6 +99,20 @@ class OwnershipTests(RendezvousCase):
             self.ask("GET", "/home", "", "mine"), (200, '["192.0.2.7:1"]\n')
         )
 
+    def test_removed(self) -> None:
+        """
+        An owner who says where it was removes the name if it is still there, and not
+        what came in its place; a name of everybody's is removed in any case, as ever.
+        """
+        for name, key, kept in (("home", "mine", True), ("open", "", False)):
+            self.ask("POST", "/", f"{name},{HERE}", key)
+            answer = self.ask("DELETE", "/", f"{name},192.0.2.7:7", key)
+            self.assertEqual(answer, (200, ""))
+            self.assertEqual(name in self.ask("GET", "/", "", key)[1], kept)
+        self.assertEqual(self.ask("DELETE", "/", "home,nowhere", "mine")[0], 400)
+        self.assertEqual(self.ask("DELETE", "/", f"home,{HERE}", "mine")[0], 200)
+        self.assertEqual(self.ask("GET", "/", "", "mine"), (200, "{}"))
+
     def test_unseen(self) -> None:
         """
         Only who has the key sees where it is.

@@ -7,7 +7,7 @@ they know it, and what would end theirs gets 400 and a reason.
 
     GET /                    the names and where they are
     POST / name,addresses    enter a name; the answer is the list
-    DELETE / name            remove one
+    DELETE / name[,addresses]    remove one, where it is still there
     GET /name                take those away who wait there
     POST /name addresses     wait there
 """
@@ -104,7 +104,8 @@ class RendezvousResource(Resource):
         return answer(request, OK, _asJSON(listed) + b"\n", JSON)
 
     def _remove(self, request: IRequest, name: str, body: str) -> int:
-        self._registry.remove(body.split(",")[0], bearer(request))
+        gone, _, where = body.partition(",")
+        self._registry.remove(gone, bearer(request), where)
         return answer(request, OK)
 
     def _waiting(self, request: IRequest, name: str, body: str) -> int:

@@ -106,13 +106,19 @@ class Registry:
         self._names.end(name)
         self._names.add(name, _Name(address, _hashed(owner)))
 
-    def remove(self, name: str, owner: Owner) -> None:
+    def remove(self, name: str, owner: Owner, address: str = "") -> None:
         """
         Remove a name and those who wait there.
 
+        @param address: where the owner was, so that one who came in its place stays;
+            empty for anywhere.  A name that anybody may have goes in any case.
         @raise Foreign: it is another's.
+        @raise ValueError: this is no address.
         """
-        self._mayChange(name, owner)
+        entry = self._mayChange(name, owner)
+        owned = entry if entry is not None and entry.owner is not None else None
+        if address and owned and owned.address != str(Candidates.parse(address)):
+            return
         self._names.end(name)
         self._lines.end(name)
 
