@@ -4,6 +4,7 @@ HTTP without sockets: what a site answers to the bytes of a request.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -51,3 +52,10 @@ def shown(answer: str) -> tuple[str, str, str]:
     status, *lines = head.split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)
     return status, headers.get("content-type", ""), body
+
+
+def dateless(answer: str) -> str:
+    """
+    Give answers without what is different each time.
+    """
+    return re.sub(r"Date: .*?\r\n", "Date: now\r\n", answer)

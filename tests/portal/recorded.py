@@ -57,3 +57,51 @@ def exchanges(name: str) -> list[Any]:
     Give HTTP requests with their answers.
     """
     return json.loads((FOLDER / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """
+    Bytes on a TCP connection.
+
+    @ivar link: between whom the connection is.
+    @ivar asks: whether the client sent them.
+    """
+
+    time: float
+    conn: int
+    link: str
+    asks: bool
+    data: bytes
+
+
+def chunks(name: str) -> Iterator[Chunk]:
+    """
+    Give what TCP connections carried.
+    """
+    links: dict[int, str] = {}
+    for line in (FOLDER / f"{name}.jsonl").read_text().splitlines():
+        item = json.loads(line)
+        if "conn" not in item:
+            continue
+        conn = item["conn"]
+        links.setdefault(conn, item.get("link", ""))
+        if "hex" in item:
+            data = bytes.fromhex(item["hex"])
+            yield Chunk(item["t"], conn, links[conn], item["dir"] == "c2s", data)
+
+
+def answersOfSTUN(name: str) -> dict[int, tuple[bytes, bytes]]:
+    """
+    Give what STUN was asked, and what it answered, by the port that asked.
+    """
+    found: dict[int, tuple[bytes, bytes]] = {}
+    asked = b""
+    for line in (FOLDER / f"{name}.jsonl").read_text().splitlines():
+        item = json.loads(line)
+        if item.get("link") == "stun":
+            data = bytes.fromhex(item["hex"])
+            if item["dir"] == "s2c":
+                found[item["dst"]] = asked, data
+            asked = data
+    return found

@@ -132,7 +132,8 @@ class Rendezvous:
     async def _call(
         self, method: str, path: str, body: str, name: str
     ) -> tuple[int, str]:
-        headers = {}
+        # So udptun's programs call what they send, which is text.
+        headers = {"content-type": "application/json"} if body else {}
         if self._secret is not None:
             key = derived(self._secret, "rendezvous", name).hex()
             headers["authorization"] = f"Bearer {key}"

@@ -34,13 +34,19 @@ def answer(request: IRequest, code: int, body: bytes = b"", kind: bytes = b"") -
     """
     request.setResponseCode(code)
     headers = request.responseHeaders
-    headers.setRawHeaders(b"server", [b"tunnelkit"])
-    headers.removeHeader(b"content-type")
+    date = headers.getRawHeaders(b"date") or []
+    ends = headers.getRawHeaders(b"connection") or []
+    for name in (b"server", b"date", b"content-type", b"connection"):
+        headers.removeHeader(name)
+    # In the order of udptun's own answers, which programs know to the byte.
     if kind:
         headers.setRawHeaders(b"content-type", [kind])
     if kind == TEXT:
         headers.setRawHeaders(b"x-content-type-options", [b"nosniff"])
+    headers.setRawHeaders(b"date", date)
     headers.setRawHeaders(b"content-length", [b"%d" % len(body)])
+    if ends:
+        headers.setRawHeaders(b"connection", ends)
     request.write(body)
     request.finish()
     return NOT_DONE_YET
