@@ -45,7 +45,20 @@ table ip filter {{
     }}
 }}
 """
+BLOCK: Final = f"""
+table ip block {{
+    chain forward {{
+        type filter hook forward priority filter
+        ip saddr {WAN}.2 drop
+        ip daddr {WAN}.2 drop
+    }}
+}}
+"""
+"""What has the near side's NAT let nothing pass from or to the far side's."""
 PUNCHING: Final = 4
+RETRIED: Final = 45.0
+"""Seconds within which a direct path is found that there is now: it is tried every 30,
+and may take some of its own."""
 
 
 def need(*command: str, given: str = "") -> None:
@@ -164,7 +177,7 @@ class NatsCase(FunctionalCase):
         """
         state = self.state()
         command = [sys.executable, "-m", "tunnelkit.commands.console", "server"]
-        server = self.program(
+        self.relay = server = self.program(
             *self.entering("pub"),
             *command,
             f"--port=tcp:8910:interface={WAN}.10",
@@ -186,7 +199,12 @@ class NatsCase(FunctionalCase):
         assert TOP.exists()
 
     async def meet(
-        self, near: str, far: str, compatible: bool = False, server: bool = False
+        self,
+        near: str,
+        far: str,
+        compatible: bool = False,
+        server: bool = False,
+        blocked: bool = False,
     ) -> tuple[str, str]:
         """
         Have two portals meet, with a relay for them in the public place, and a sender
@@ -195,10 +213,13 @@ class NatsCase(FunctionalCase):
         @param compatible: whether they speak as udptun does, which has no relay.
         @param server: whether the relay is a real tunnel, which the far portal makes by
             itself.
+        @param blocked: whether nothing passes between the two NATs.
         @return: how the near portal says that the far one was reached: C{directly} or
             C{through a tunnel}, and where.
         """
         await self.lay(near, far)
+        if blocked:
+            self.within("nat1", "nft", "-f", "-", given=BLOCK)
         services = [
             self.lab("pub", "stun", f"{WAN}.10", f"{WAN}.11"),
             self.lab("pub", "public", f"{WAN}.10", "20417"),
@@ -237,6 +258,34 @@ class NatsCase(FunctionalCase):
             "direct path works to portals behind" in near_.output, near == "symmetric"
         )
         return reached[1], reached[2]
+
+
+class BackTests(NatsCase):
+    """
+    The relay is for as long as there is no direct path.
+    """
+
+    timeout = 120.0
+
+    async def test_movesBack(self) -> None:
+        """
+        Where nothing passes between two NATs the portals meet through a tunnel server;
+        when it does again they move to the direct path, which goes on when that server
+        is gone.
+        """
+        reached, at = await self.meet(
+            "restricted", "restricted", server=True, blocked=True
+        )
+        self.assertEqual(reached, "through a tunnel")
+        self.assertEqual(at.partition(":")[0], f"{WAN}.10")
+        near = self._programs[-2]
+        since = near.mark()
+        self.within("nat1", "nft", "delete", "table", "ip", "block")
+        await near.says(rf"home is reached directly at {WAN}\.2:\d+", since, RETRIED)
+        await self.relay.kill()
+        sender = self.lab("near", "send", "127.0.0.1", "4001", "20")
+        await sender.says("answered after")
+        self.assertEqual(near.said("home is not heard any more"), [])
 
 
 class NatsTests(NatsCase):
