@@ -138,7 +138,8 @@ class LoopCase(SynchronousTestCase):
         Make the relay.
         """
         before = descriptors()
-        self.addCleanup(lambda: self.assertEqual(descriptors(), before, "a leak"))
+        # What an earlier test left to the garbage collector may go meanwhile.
+        self.addCleanup(lambda: self.assertLessEqual(descriptors(), before, "a leak"))
         self.reactor = HandReactor()
         self.relay = FastRelay(self.reactor)  # type: ignore[arg-type]
         self.loop = self.relay.loop
