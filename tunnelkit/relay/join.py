@@ -304,7 +304,7 @@ class Join:
 
     def _end(self, outcome: Outcome) -> None:
         self._over = True
-        if self._watch is not None and self._watch.active():
+        if self._watch is not None:
             self._watch.cancel()
         one, other = self.one, self.other
         if self._paced:
@@ -331,6 +331,7 @@ class Join:
         Cut a half-open stream that showed no life since the last look, or, at the
         first, has nothing under way that could.
         """
+        self._watch = None
         signs = self._signs()
         if signs == self._life:
             self.abort(

@@ -6,8 +6,10 @@ late, and cost next to nothing where they are called off: each visitor has some.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -24,20 +26,20 @@ class Late:
     A deadline.
     """
 
-    __slots__ = ("_bucket", "_ticks", "arguments", "call", "time")
+    __slots__ = ("_queue", "_ticks", "arguments", "call", "time")
 
     def __init__(
         self,
         call: Callable[..., object],
         arguments: tuple[Any, ...],
         time: float,
-        bucket: dict[Late, None],
+        queue: dict[Late, None],
         ticks: Ticks,
     ) -> None:
         self.call = call
         self.arguments = arguments
         self.time = time
-        self._bucket = bucket
+        self._queue = queue
         self._ticks = ticks
 
     def getTime(self) -> float:
@@ -50,14 +52,17 @@ class Late:
         """
         Say whether it may still come.
         """
-        return self in self._bucket
+        return self in self._queue
 
     def cancel(self) -> None:
         """
         Call it off; nothing happens where it has come.
         """
-        if self._bucket.pop(self, self) is None:
-            self._ticks.oneLess()
+        if self._queue.pop(self, self) is None:
+            ticks = self._ticks
+            ticks.count -= 1
+            if not ticks.count:
+                ticks.rest()
 
     def delay(self, secondsLater: float) -> None:
         """
@@ -75,19 +80,20 @@ class Late:
 @implementer(IReactorTime)
 class Ticks:
     """
-    Deadlines, sorted by the tick at which they are due.
+    Deadlines, in one queue for all that wait equally long: there they come in the
+    order in which they were set.
+
+    @ivar count: how many there are.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
+        self.count = 0
         self._clock = clock
-        # By the seconds after the beginning at which they are due.
-        self._buckets: dict[int, dict[Late, None]] = {}
+        self._queues: dict[float, dict[Late, None]] = defaultdict(dict)
         self._ticking: IDelayedCall | None = None
-        self._count = 0
-        self._begun = 0.0
-        self._next = 0.0  # when it will tick, counted likewise: no look at the clock
+        self._next = 0.0  # when it will tick, for which no clock is looked at
 
     def seconds(self) -> float:
         """
@@ -102,51 +108,46 @@ class Ticks:
         Call something not before C{delay} seconds, and three ticks later at most.
         """
         if self._ticking is None:
-            self._begun = self._clock.seconds()
-            self._goOn(0.0)
-        self._count += 1
-        due = self._next + delay
-        number = -int(-due // TICK)
-        bucket = self._buckets.get(number)
-        if bucket is None:
-            bucket = self._buckets[number] = {}
+            self._goOn(self._clock.seconds())
+        self.count += 1
+        queue = self._queues[delay]
         call = partial(callable, **kw) if kw else callable
-        late = Late(call, args, self._begun + due, bucket, self)
-        bucket[late] = None
+        late = Late(call, args, self._next + delay, queue, self)
+        queue[late] = None
         return late
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
         """
         Give all deadlines.
         """
-        return [late for bucket in self._buckets.values() for late in bucket]
+        return [late for queue in self._queues.values() for late in queue]
 
-    def oneLess(self) -> None:
+    def rest(self) -> None:
         """
-        A deadline came or was called off: the last one leaves nothing behind.
+        The last deadline came or was called off: leave nothing behind.
         """
-        self._count -= 1
-        if not self._count and self._ticking is not None:
+        if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
-            self._buckets.clear()
+        self._queues.clear()
 
     def _goOn(self, now: float) -> None:
         self._next = now + TICK
         self._ticking = self._clock.callLater(TICK, self._tick)
 
     def _tick(self) -> None:
-        now = self._clock.seconds() - self._begun
+        now = self._clock.seconds()
         # First of all, as what comes may set new deadlines.
         self._goOn(now)
-        for at in [at for at in self._buckets if at * TICK <= now]:
-            self._come(self._buckets.pop(at))
+        for queue in [*self._queues.values()]:
+            for late in [*takewhile(lambda late: late.time <= now, queue)]:
+                self._come(late)
 
-    def _come(self, bucket: dict[Late, None]) -> None:
-        while bucket:
-            late, _ = bucket.popitem()
-            self.oneLess()
-            try:
-                late.call(*late.arguments)
-            except Exception:
-                self._log.failure("a bug at a deadline")
+    def _come(self, late: Late) -> None:
+        if not late.active():
+            return  # the one before it has called it off
+        late.cancel()
+        try:
+            late.call(*late.arguments)
+        except Exception:
+            self._log.failure("a bug at a deadline")
