@@ -446,11 +446,12 @@ class ScriptedEnd:
         """
         self.did.append(data)
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         Remember.
         """
         self.did.append("finish")
+        return not self.delivers
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

@@ -63,14 +63,16 @@ class _Side:
 
     def finished(self) -> None:
         self.over = True
-        far = self.far
-        # Where this is the last that is waited for, the far stream is released, which
-        # ends it as well: a work connection then needs one frame, not two.
-        far.settled = far.over and not far.stream.delivers
-        if self._join.settle():
+        join, far = self._join, self.far
+        if not join.running:
             return
-        far.settled = not far.stream.delivers
-        far.stream.finish()
+        if far.over and self.settled and not far.stream.delivers:
+            # This is the last that is waited for.  To release the far stream ends it
+            # as well: a work connection then needs one frame, not two.
+            join.end(_WELL)
+            return
+        far.settled = far.stream.finish()
+        join.settle()
         if far.full:
             # Nothing more will be written there: read on, as a reset may follow.
             far.ready()
@@ -173,7 +175,7 @@ class Join:
     """
     Two ends, and what becomes of them.
 
-    @ivar running: whether both ends are there.
+    @ivar running: whether both ends are there, and it is not over.
     """
 
     __slots__ = (
@@ -183,7 +185,6 @@ class Join:
         "_idle",
         "_life",
         "_outcome",
-        "_over",
         "_paced",
         "_told",
         "_watch",
@@ -211,7 +212,6 @@ class Join:
         self._clock = clock
         self._idle = idle
         self.running = False
-        self._over = False
         self._watch: IDelayedCall | None = None
         self._life = 0, 0, 0, 0
         self._paced = forth is not None or back is not None
@@ -276,34 +276,34 @@ class Join:
         """
         Reset both ends' streams; nothing happens where the join has ended.
         """
-        if self._over:
+        if not self.running:
             return
         # From here on: what is reset may say at once that it has failed.
-        self._over = True
+        self.running = False
         for side in (self.one, self.other):
             side.stream.reset(code, reason)
-        self._end(Outcome(code, reason))
+        self.end(Outcome(code, reason))
 
-    def settle(self) -> bool:
+    def settle(self) -> None:
         """
         End the join if both directions have ended and all is delivered.
-
-        @return: whether the join is over.
         """
-        if self._over:
-            return True
+        if not self.running:
+            return
         one, other = self.one, self.other
         if one.over and other.over and one.settled and other.settled:
-            self._end(_WELL)
+            self.end(_WELL)
         elif self._watch is None:
             # What the kernel holds is not asked for here: hardly any stream is
             # half-open for long.
             self._life = one.count, other.count, 0, 0
             self._watch = self._clock.callLater(self._idle, self._look)
-        return self._over
 
-    def _end(self, outcome: Outcome) -> None:
-        self._over = True
+    def end(self, outcome: Outcome) -> None:
+        """
+        Let go of both ends, and tell how it ended.
+        """
+        self.running = False
         if self._watch is not None:
             self._watch.cancel()
         one, other = self.one, self.other

@@ -145,12 +145,12 @@ class Packed:
         if self._open:
             self._send(self._packed().pack(data))
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         End this direction.
         """
         self._finishPacking()
-        self._stream.finish()
+        return self._stream.finish()
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

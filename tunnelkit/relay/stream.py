@@ -34,7 +34,8 @@ class Receiver(Protocol):
 
     def delivered(self) -> None:
         """
-        After L{Stream.finish}: the kernel has every byte and the end behind them.
+        After a L{Stream.finish} that could not say so: the kernel has every byte and
+        the end behind them.
         """
 
     def failed(self, code: ResetCode, reason: str) -> None:
@@ -62,7 +63,8 @@ class Stream(Protocol):
     @property
     def delivers(self) -> bool:
         """
-        Whether L{Receiver.delivered} follows L{finish}; if not, that is at once.
+        Whether it is known here when all is delivered.  If not, L{release} ends this
+        direction as well, where it is still open.
         """
 
     def announce(self, opening: bytes) -> None:
@@ -75,9 +77,12 @@ class Stream(Protocol):
         Send bytes of the stream.
         """
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         End this direction; the other may go on.
+
+        @return: whether all is delivered as far as that is known here; if not,
+            L{Receiver.delivered} follows.
         """
 
     def reset(self, code: ResetCode, reason: str) -> None:

@@ -141,13 +141,14 @@ class WorkStream:
         for at in range(0, len(data), LONGEST):
             self.write(data[at : at + LONGEST])
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
-        End this direction.
+        End this direction.  What becomes of it is for DONE to say.
         """
         if self._open and not self._over:
             self._open = False
             self._work.write(_END)
+        return True
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

@@ -565,11 +565,12 @@ class Gathering:
 
     flush = pauseReading = resumeReading = abort = cork
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         Remember.
         """
         self.did.append("finish")
+        return True
 
     def release(self) -> None:
         """

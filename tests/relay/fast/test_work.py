@@ -167,9 +167,10 @@ def answering(kind: Any, *given: Any) -> Any:
             super().__init__(*given)
             self._driven = driven
 
-        def finish(self) -> None:
-            super().finish()
+        def finish(self) -> bool:
+            finished: bool = super().finish()
             self._driven.finished(self)
+            return finished
 
     return Answering
 

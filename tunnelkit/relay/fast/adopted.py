@@ -82,7 +82,8 @@ class WithholdingSocket(AdoptedSocket):
 
     delivers: ClassVar[bool] = False
 
-    def finish(self) -> None:
+    def _shut(self) -> bool:
         """
-        Keep that to ourselves.
+        Keep our end to ourselves.
         """
+        return True

@@ -234,10 +234,13 @@ class RawSocket(FastEnd):
             self._receiver.blocked()
 
     def _emptied(self) -> None:
-        if self._finishing:
-            self._shut()
-        elif self._receiver is not None:
-            self._receiver.ready()
+        receiver = self._receiver
+        if receiver is None:
+            pass
+        elif not self._finishing:
+            receiver.ready()
+        elif self._shut():
+            receiver.delivered()
 
     # What a far end puts here.
 
@@ -289,26 +292,24 @@ class RawSocket(FastEnd):
         if self._gone is None:
             self.putBytes(data)
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         End this direction.
         """
         if self._gone is not None:
-            return
+            return False
         self._finishing = True
-        if not self.full:
-            self._shut()
+        return not self.full and self._shut()
 
-    def _shut(self) -> None:
+    def _shut(self) -> bool:
         if self._theirs:
             try:
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError as e:
                 self._broken(e)
-                return
+                return False
         # Else it is closed at once, which says the same.
-        if self._receiver is not None:
-            self._receiver.delivered()
+        return True
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

@@ -85,10 +85,11 @@ class WithholdingEnd(AdoptedEnd):
 
     delivers: ClassVar[bool] = False
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         Keep that to ourselves.
         """
+        return True
 
 
 @implementer(IStreamEnd)
@@ -196,10 +197,11 @@ class HeldEnd(Holder):
         if self._gone is None:
             self.connection.transport.write(data)
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         Keep that to ourselves.
         """
+        return True
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

@@ -173,11 +173,11 @@ class MuxedEnd(ABC):
         if not self._over and not self._ended and self._gone is None:
             self._send(data)
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         Keep that to ourselves.
         """
-        return  # it would end the other direction, too
+        return True  # to say it would end the other direction, too
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

@@ -152,19 +152,19 @@ class RawEnd(Protocol):
         """
         self.transport.write(data)
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         End this direction.
         """
         if self._gone is not None:
-            return
+            return False
         # With a paused producer registered the end would never be sent.
         self.transport.unregisterProducer()
         if self._receiver is not None and _hungUp(socketOf(self.transport)):
             # Twisted would fail to end it, and what it said last would be lost.
-            self._receiver.delivered()
-        else:
-            self.transport.loseWriteConnection()
+            return True
+        self.transport.loseWriteConnection()
+        return False
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """
