@@ -10,8 +10,8 @@ which it carries at the moment.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -41,8 +41,6 @@ CLOSING: Final = IDLE
 visitor's last bytes to deliver."""
 
 _U32: Final = 1 << 32
-
-_T = TypeVar("_T")
 
 
 @implementer(IWorkEnd)
@@ -126,7 +124,10 @@ class Work(ABC):
             self._closing = True
             self.resume()
             self._finish()
-            self._due(CLOSING, self._abort, "it did not close in time")
+            if self._deadline is not None:
+                self._deadline.cancel()
+            late = "it did not close in time"
+            self._deadline = self._clock.callLater(CLOSING, self._abort, late)
 
     def abort(self) -> None:
         """
@@ -200,24 +201,32 @@ class Work(ABC):
         Reset the connection.
         """
 
-    def settle(self, stream: WorkStream) -> None:
+    def settle(self, stream: WorkStream, ended: bool) -> None:
         """
         The join has let go of a stream: it is over when both sides are through.
         """
         if self._gone or stream is not self._stream:
             return
-        if self.client and stream.ended:
+        if self.client and ended:
             self.write(encodedDone(stream.number))
             self._over()
-        elif self._deadline is None:
-            self._due(self._idle, self._undone, stream)
-            self.resume()
+            return
+        if self._deadline is None:
+            clock = self._clock
+            self._deadline = clock.callLater(self._idle, self._undone, stream)
+        self._detach()
+
+    def _detach(self) -> None:
+        """
+        No join has this any more: hear all that the peer says.
+        """
+        self.resume()
 
     def _over(self) -> None:
         if self._gone:
             return
         self._stream = None
-        self.resume()
+        self._detach()
         if self._closing:
             return
         if self._deadline is not None:
@@ -246,18 +255,23 @@ class Work(ABC):
         """
         Frames of the peer's came.
         """
-        self.hear(self._framesReceived, frames)
-
-    def hear(self, received: Callable[[_T], None], what: _T) -> None:
-        """
-        Have something heard that the peer said, or its mistake, or a bug of ours.
-        """
         try:
-            received(what)
-        except WireError as e:
-            self._log.info("work connection of {peer}: {e}", peer=self.peer, e=str(e))
+            for frame in frames:
+                self._frameReceived(frame)
+                if self._gone:
+                    return
+        except Exception as e:
+            self._wrong(e)
+
+    def _wrong(self, error: Exception) -> None:
+        """
+        What the peer said was its mistake, or led to a bug of ours.
+        """
+        if isinstance(error, WireError):
+            e = str(error)
+            self._log.info("work connection of {peer}: {e}", peer=self.peer, e=e)
             self._abort(f"{self.peer} broke the protocol: {e}")
-        except Exception:
+        else:
             self._log.failure("a bug at the work connection of {peer}", peer=self.peer)
             self._abort("a bug")
 
@@ -280,11 +294,6 @@ class Work(ABC):
     def _lose(self, stream: WorkStream) -> None:
         stream.lost(f"the work connection was lost: {self._gone}")
 
-    def _due(self, seconds: float, late: Callable[[_T], None], what: _T) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self._clock.callLater(seconds, late, what)
-
     def _undone(self, stream: WorkStream) -> None:
         self._abort(f"stream {stream.number} was not done in time")
 
@@ -299,12 +308,6 @@ class Work(ABC):
             self._stream.ready()
 
     # What the peer says.
-
-    def _framesReceived(self, frames: Iterable[Frame]) -> None:
-        for frame in frames:
-            self._frameReceived(frame)
-            if self._gone:
-                return
 
     def _frameReceived(self, frame: Frame) -> None:
         match frame:

@@ -58,9 +58,11 @@ class Carrier(Protocol):
         Take bytes from the peer.
         """
 
-    def settle(self, stream: WorkStream) -> None:
+    def settle(self, stream: WorkStream, ended: bool) -> None:
         """
         See whether a stream that the join has let go of is over.
+
+        @param ended: whether both directions have ended.
         """
 
 
@@ -98,30 +100,19 @@ class WorkStream:
         self._released = False
         self._over = False
 
-    @property
-    def flowing(self) -> bool:
-        """
-        Whether bytes that come from now on are for a join, and nothing more is to be
-        said of them.
-        """
-        return self._peerOpen and not self._released and self._receiver is not None
-
-    @property
-    def ended(self) -> bool:
-        """
-        Whether both directions have ended.
-        """
-        return not self._open and not self._peerOpen
-
     # What the join does.
 
-    def attach(self, receiver: Receiver) -> None:
+    def attach(self, receiver: Receiver) -> bool:
         """
         Tell C{receiver} what happens to this stream, once it is read from.
+
+        @return: whether bytes that come from now on are for it, and nothing more is
+            to be said of them.
         """
         self._receiver = receiver
         if self._work.blocked:
             receiver.blocked()
+        return self._peerOpen and not self._released
 
     def announce(self, opening: bytes) -> None:
         """
@@ -165,10 +156,12 @@ class WorkStream:
         if self._released or self._over:
             return
         self._released = True
-        if self._work.client and not self._peerOpen:
-            self._open = False  # DONE says so
-        self.finish()
-        self._work.settle(self)
+        work = self._work
+        if self._open:
+            self._open = False
+            if self._peerOpen or not work.client:  # else DONE says so
+                work.write(_END)
+        work.settle(self, not self._peerOpen)
 
     def pauseReading(self) -> None:
         """
@@ -228,12 +221,12 @@ class WorkStream:
             self._check()
         self._peerOpen = False
         receiver = self._receiver
-        if self._early is None and receiver is not None:
+        if self._released:
+            self._settle()
+        elif self._early is None and receiver is not None:
             receiver.finished()
         else:
             self._pass(frame)
-        if self._released:
-            self._settle()
 
     def resetReceived(self, frame: Reset) -> None:
         """
@@ -252,7 +245,7 @@ class WorkStream:
 
     def _settle(self) -> None:
         if self._released and not self._open and not self._peerOpen:
-            self._work.settle(self)
+            self._work.settle(self, True)
 
     def doneReceived(self) -> None:
         """

@@ -75,23 +75,17 @@ class FramedEnd(FastEnd, Work):
 
         @param far: where to put what is read, if that is not to be told as well.
         """
-        stream = super().attach(receiver)
+        stream = self._stream
+        assert stream is not None, "joined without a stream"
         self._receiver = receiver
-        if stream.flowing and not self._gone:
+        if stream.attach(receiver) and not self._gone:
             self._far = far or Passing(receiver)
         return stream
 
-    def _over(self) -> None:
+    def _detach(self) -> None:
         self._far = None
-        super()._over()
-
-    def settle(self, stream: WorkStream) -> None:
-        """
-        The join has let go of a stream: it is over when both sides are through.
-        """
-        if stream is self._stream:
-            self._far = None
-        super().settle(stream)
+        if not self.reading:
+            self.resume()
 
     def _endReceived(self, frame: End) -> None:
         self._far = None
@@ -196,8 +190,8 @@ class FramedEnd(FastEnd, Work):
                 end += size
                 at += size
                 left -= size
-            elif 0 < (header := _headerAt(at, stop)) <= LONGEST:
-                left = header
+            elif stop - at >= _HEADER and 0 < _unpack(BUFFER, at)[0] <= LONGEST:
+                left = _unpack(BUFFER, at)[0]
                 at += _HEADER
             else:
                 break
@@ -214,23 +208,28 @@ class FramedEnd(FastEnd, Work):
 
         @return: where it ends; 0 where it is another one, or not whole.
         """
-        header = _headerAt(at, stop)
+        if stop - at < _HEADER:
+            return 0
+        header: int = _unpack(BUFFER, at)[0]
         end = at + _HEADER + (header & LONGEST)
-        if header < 0 or end > stop:
+        if end > stop:
             return 0
         # Who hears of it may read, and so write over what follows.
         rest = bytes(VIEW[end:stop]) if end != stop else b""
-        if not header:
-            self.hear(self._endReceived, _ENDED)
-        elif header == _DONE_HEADER:
-            self.hear(self._doneReceived, _unpack(BUFFER, at + _HEADER)[0])
-        elif header >> 24 == _MESSAGE and self.client:
-            start = startIn(str(VIEW[at + _HEADER : end], "latin-1"))
-            if start is None or start.kind == UDP:
-                return 0  # a carrier takes what is behind it from the decoder
-            self.hear(self._startReceived, start)
-        else:
-            return 0
+        try:
+            if not header:
+                self._endReceived(_ENDED)
+            elif header == _DONE_HEADER:
+                self._doneReceived(_unpack(BUFFER, at + _HEADER)[0])
+            elif header >> 24 == _MESSAGE and self.client:
+                start = startIn(str(VIEW[at + _HEADER : end], "latin-1"))
+                if start is None or start.kind == UDP:
+                    return 0  # a carrier takes what is behind it from the decoder
+                self._startReceived(start)
+            else:
+                return 0
+        except Exception as e:
+            self._wrong(e)
         if rest:
             VIEW[end:stop] = rest
         return end
@@ -294,10 +293,3 @@ class FramedEnd(FastEnd, Work):
         self._unblock()
         if self._closing:
             self._finish()
-
-
-def _headerAt(at: int, stop: int) -> int:
-    """
-    Read a header, or give -1 where it is not whole.
-    """
-    return int(_unpack(BUFFER, at)[0]) if stop - at >= _HEADER else -1

@@ -20,9 +20,7 @@ from tunnelkit.relay.fast.framed import FramedEnd
 from tunnelkit.relay.fast.loop import IN, LAST, Loop
 from tunnelkit.relay.fast.pipes import Pipe
 from tunnelkit.relay.join import IDLE
-from tunnelkit.wire.frames import (
-    HEADER,
-)
+from tunnelkit.wire.frames import HEADER
 
 _HEADER: Final = HEADER.size
 _RESTING: Final = IN | LAST
@@ -148,7 +146,7 @@ class WorkSocket(FramedEnd):
         """
         self._held += HEADER.pack(stop - start) + VIEW[start:stop]
         if not self._corked:
-            self.flush()
+            self.write(b"")
 
     def putPipe(self, pipe: Pipe, count: int) -> None:
         """
