@@ -138,8 +138,10 @@ class WorkPool:
             return None
         work, _ = self._idle.popitem()
         self._busy.add(work)
+        needed = len(self._busy)  # nobody waits while one is idle
         # Only these two have more asked for: the fewer are idle, the fewer need be.
-        if self._notePeak() or len(self._idle) < self._least:
+        if needed > self._peak or len(self._idle) < self._least:
+            self._peak = max(self._peak, needed)
             self.fill()
         return work
 
@@ -157,7 +159,7 @@ class WorkPool:
         self.fill()
         waiting: Deferred[IWorkEnd] = Deferred(self._forget)
         self._waiting[waiting] = None
-        self._notePeak()
+        self._peak = max(self._peak, len(self._busy) + len(self._waiting))
         return waiting.addTimeout(PATIENCE, self._clock, _tooLate)
 
     def fill(self) -> None:
@@ -242,18 +244,6 @@ class WorkPool:
 
     def _forget(self, waiting: Deferred[IWorkEnd]) -> None:
         self._waiting.pop(waiting, None)
-
-    def _notePeak(self) -> bool:
-        """
-        Note how many are needed now.
-
-        @return: whether they have never been so many lately.
-        """
-        needed = len(self._busy) + len(self._waiting)
-        if needed <= self._peak:
-            return False
-        self._peak = needed
-        return True
 
     def _target(self) -> int:
         """

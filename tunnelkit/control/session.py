@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
@@ -132,6 +133,7 @@ class Session:
     A logged-in client.
 
     @ivar id: names the session on the wire.
+    @ivar allowed: says whether its user may still serve visitors, asked at each.
     @ivar key: the secret that its work connections prove to know.
     @ivar tunnels: what it publishes, by name.
     @ivar leaving: what it has withdrawn and still has visitors.
@@ -165,6 +167,7 @@ class Session:
         """
         self.identity = identity
         self.channel = channel
+        self.allowed = partial(allowed, identity.user)
         self.id = random(16).hex()
         self.key = random(32)
         self.tunnels: dict[str, PublishedTunnel] = {}
@@ -183,16 +186,8 @@ class Session:
         self._since = since
         self._serials: set[int] = set()
         self._highest = 0
-        self._allowed = allowed
         self._ended = ended
         self._room = room
-
-    @property
-    def allowed(self) -> bool:
-        """
-        Whether its user may still serve visitors, asked at each of them.
-        """
-        return self._allowed(self.identity.user)
 
     @property
     def shown(self) -> str:

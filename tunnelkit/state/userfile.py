@@ -19,6 +19,7 @@ it is only ever replaced whole, edits wait for each other, and comments survive 
 from __future__ import annotations
 
 import contextlib
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,14 +66,22 @@ class User:
     disabled: bool = False
     expires: datetime | None = None
 
+    @property
+    def until(self) -> float:
+        """
+        The time until which the user may log in, seconds since 1970.
+        """
+        if self.disabled:
+            return -math.inf
+        return math.inf if self.expires is None else self.expires.timestamp()
+
     def mayLogIn(self, now: float) -> bool:
         """
         Tell whether the user may log in.
 
         @param now: seconds since 1970.
         """
-        expired = self.expires is not None and now >= self.expires.timestamp()
-        return not (self.disabled or expired)
+        return now < self.until
 
 
 def listUsers(path: Path) -> list[User]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from math import inf
 from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
@@ -72,6 +73,7 @@ class Users:
         self._file = Changes(path)
         self._file.seen()
         self._users = self._read()
+        self._until = self._untils()
         self._allowed = self._allowedNow()
         self._polls = LoopingCall(self.reload)
 
@@ -93,10 +95,7 @@ class Users:
         Say whether a user may do anything at this moment, as the file was when it was
         last looked at: that is for each stream, and touches no disk.
         """
-        user = self._users.get(name)
-        if user is None or name in self._others:
-            return name in self._others
-        return user.mayLogIn(self._now())
+        return self._now() < self._until.get(name, -inf)
 
     def onRevoked(self, callback: Callable[[str], None]) -> None:
         """
@@ -149,6 +148,7 @@ class Users:
         except UsersError as e:
             self._complain(str(e))
             return False
+        self._until = self._untils()
         if self._complaint is not None:
             self._complaint = None
             self._log.info("{path} is mended, and counts again", path=str(self._path))
@@ -159,6 +159,10 @@ class Users:
         if complaint != self._complaint:
             self._complaint = complaint
             self._log.error("the users stay as they were: {reason}", reason=reason)
+
+    def _untils(self) -> Mapping[str, float]:
+        untils = {name: user.until for name, user in self._users.items()}
+        return {**untils, **dict.fromkeys(self._others, inf)}
 
     def _allowedNow(self) -> Mapping[str, Verifier]:
         now = self._now()

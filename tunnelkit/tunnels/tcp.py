@@ -141,7 +141,7 @@ class PublicTCP:
 
     def _arrived(self, visitor: IEnd) -> None:
         self._visitors += 1
-        if not self.session.allowed:
+        if not self.session.allowed():
             self._turnedAway(visitor, "the token was revoked, or has expired")
             return
         if self.session.streams >= STREAMS or self._waiting >= WAITING:

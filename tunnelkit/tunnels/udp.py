@@ -133,7 +133,7 @@ class PublicUDP:
         """
         Say whether a new flow may be.
         """
-        if not self.session.allowed:
+        if not self.session.allowed():
             return self._refuse("the token was revoked, or has expired")
         if self.session.streams >= STREAMS or not self._fleet.place(flow):
             return self._refuse("too many visitors at once")
