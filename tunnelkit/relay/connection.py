@@ -250,7 +250,8 @@ def namedAddress(address: tuple[Any, ...]) -> str:
     Give an address of the socket module's, of IPv4 or IPv6, as text.
     """
     host, port = address[:2]
-    host = unmapped(host)
+    if ":" in host:
+        host = unmapped(host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -194,7 +194,7 @@ class LoopCase(SynchronousTestCase):
         """
         ours, theirs = self.pair(buffer)
         linger(ours, RESETTING)
-        end = RawSocket(self.loop, ours, ("192.0.2.7", 5000), first)
+        end = RawSocket(self.loop, ours, "192.0.2.7:5000", first)
         self.addCleanup(end.abort)
         return end, Peer(self, theirs)
 

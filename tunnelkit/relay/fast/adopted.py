@@ -25,7 +25,7 @@ class AdoptedSocket(RawSocket):
     Such a connection.
     """
 
-    __slots__ = ("_early", "_name")
+    __slots__ = ("_early",)
 
     def __init__(self, loop: Loop, sock: Socket, peer: str, early: bytes) -> None:
         """
@@ -33,17 +33,9 @@ class AdoptedSocket(RawSocket):
         @param peer: the address of the other side.
         @param early: bytes of the stream that were read before.
         """
-        super().__init__(loop, sock)
-        self._name = peer
+        super().__init__(loop, sock, peer)
         self._early = early
         linger(sock, RESETTING)
-
-    @property
-    def peer(self) -> str:
-        """
-        Who is at the other side.
-        """
-        return self._name
 
     def begin(self) -> int:
         """

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.interfaces import IEnd, Undialled
-from tunnelkit.relay.connection import RESETTING, linger, tune
+from tunnelkit.relay.connection import RESETTING, linger, namedAddress, tune
 from tunnelkit.relay.fast.end import Socket
 from tunnelkit.relay.fast.loop import OUT, Loop
 from tunnelkit.relay.fast.raw import RawSocket
@@ -50,9 +50,9 @@ def dial(
         sock.setsockopt(_TCP, _NODELAY, 1)
     else:
         tune(sock)
-    peer = _pair(address.host, address.port)
+    pair, peer = _names(address.host, address.port)
     try:
-        number = sock.connect_ex(peer)
+        number = sock.connect_ex(pair)
     except OSError as e:  # an address that is none, to this system
         number = e.errno or errno.EADDRNOTAVAIL
     if not number or (number in _PENDING and _isThere(sock)):
@@ -67,11 +67,12 @@ def dial(
 
 
 @lru_cache
-def _pair(host: str, port: int) -> tuple[str, int]:
+def _names(host: str, port: int) -> tuple[tuple[str, int], str]:
     """
-    Give an address as sockets have it, the same for all who are connected to it.
+    Give an address as sockets have it, and as text, the same for all who are
+    connected to it.
     """
-    return host, port
+    return (host, port), namedAddress((host, port))
 
 
 def _isThere(sock: Socket) -> bool:
@@ -118,7 +119,7 @@ class _Dialling:
             self._sock.close()
             self.dialled.errback(_undialled(self._address, number))
         else:
-            peer = _pair(self._address.host, self._address.port)
+            _, peer = _names(self._address.host, self._address.port)
             self.dialled.callback(RawSocket(self._loop, self._sock, peer))
 
     def failed(self) -> None:

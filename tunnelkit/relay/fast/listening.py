@@ -129,7 +129,8 @@ class Listening:
                 continue  # one that went before it was there
             accepted = Socket(self._family, _STREAM, 0, fd)
             accepted.setblocking(False)
-            visitor = RawSocket(self._loop, accepted, address, True, self._local)
+            peer = namedAddress(address)
+            visitor = RawSocket(self._loop, accepted, peer, True, self._local)
             try:
                 self._arrived(visitor)
             except Exception:

@@ -36,16 +36,18 @@ from tunnelkit.wire.codes import ResetCode
 class RawSocket(FastEnd):
     """
     A visitor's or a local service's connection.  Nothing is read before the join.
+
+    @ivar peer: who is at the other side.
     """
 
     __slots__ = (
         "_finishing",
         "_gone",
         "_local",
-        "_peer",
         "_receiver",
         "_speaksFirst",
         "_theirs",
+        "peer",
     )
 
     delivers: ClassVar[bool] = True
@@ -55,32 +57,24 @@ class RawSocket(FastEnd):
         self,
         loop: Loop,
         sock: Socket,
-        peer: tuple[str, int] | None = None,
+        peer: str = "nobody",
         speaksFirst: bool = False,
         local: str = "",
     ) -> None:
         """
         @param sock: it does not block, and has SO_LINGER 0 already.
-        @param peer: the address of the other side.
         @param speaksFirst: whether the other side may have said something by the time
             of the join: then that leaves in one write with the opening.
         @param local: the address that the other side came to, where that is known.
         """
         self._speaksFirst = speaksFirst
         self._own(loop, sock)
-        self._peer = peer
+        self.peer = peer
         self._local = local
         self._receiver: Receiver | None = None
         self._gone: tuple[ResetCode, str] | None = None
         self._theirs = True  # their direction is open
         self._finishing = False
-
-    @property
-    def peer(self) -> str:
-        """
-        Who is at the other side.
-        """
-        return "nobody" if self._peer is None else namedAddress(self._peer)
 
     @property
     def local(self) -> str:
