@@ -213,7 +213,6 @@ class Join:
         self._idle = idle
         self.running = False
         self._watch: IDelayedCall | None = None
-        self._life = 0, 0, 0, 0
         self._paced = forth is not None or back is not None
         self.one = _Side(self) if forth is None else _PacedSide(self, forth)
         self.other = _Side(self) if back is None else _PacedSide(self, back)

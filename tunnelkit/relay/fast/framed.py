@@ -163,54 +163,63 @@ class FramedEnd(FastEnd, Work):
         Pass on what was read.
         """
         at = HEAD
-        for _ in range(_FEW):
-            if self._far is not None and not self._slow:
-                at = self._takeData(at, stop)
-            if at == stop or self._gone:
+        for _ in range(0 if self._slow else _FEW):
+            if self._left:
+                header = self._left
+            elif stop - at >= _HEADER:
+                header = _unpack(BUFFER, at)[0]
+            else:
+                break
+            if not 0 < header <= LONGEST:
+                end = self._takeFrame(header, at, stop)
+            elif self._far is not None:
+                end = self._takeData(header, at, stop)
+            else:
+                break
+            if end == stop or self._gone:
                 return
-            if self._slow or self._left or not (end := self._takeFrame(at, stop)):
+            if not end:
                 break
             at = end
-        if at != stop and not self._gone:
+        if at != stop:
             self._takeSlowly(bytes(VIEW[at:stop]))
 
-    def _takeData(self, at: int, stop: int) -> int:
+    def _takeData(self, left: int, at: int, stop: int) -> int:
         """
         Pass on the bytes of DATA frames, put together.
 
+        @param left: how many there are in the first, or are to come of it.
         @return: where the next other frame begins, or one that is not whole.
         """
-        left = self._left
-        first = end = at if left else at + _HEADER
-        while at < stop:
-            if left:
-                size = min(left, stop - at)
-                if end != at:
-                    VIEW[end : end + size] = VIEW[at : at + size]
-                end += size
-                at += size
-                left -= size
-            elif stop - at >= _HEADER and 0 < _unpack(BUFFER, at)[0] <= LONGEST:
-                left = _unpack(BUFFER, at)[0]
-                at += _HEADER
-            else:
+        if not self._left:
+            at += _HEADER
+        first = at
+        end = at = min(at + left, stop)
+        left -= end - first
+        while not left and stop - at >= _HEADER:
+            left = _unpack(BUFFER, at)[0]
+            if not 0 < left <= LONGEST:
+                left = 0
                 break
+            at += _HEADER
+            size = min(left, stop - at)
+            VIEW[end : end + size] = VIEW[at : at + size]
+            end += size
+            at += size
+            left -= size
         self._left = left
         if end > first:
             self._receiver.count += end - first  # type: ignore[union-attr]
             self._far.put(first, end)  # type: ignore[union-attr]
         return at
 
-    def _takeFrame(self, at: int, stop: int) -> int:
+    def _takeFrame(self, header: int, at: int, stop: int) -> int:
         """
         Take a frame that begins or ends a stream, as each stream has them: they need
         no decoder.
 
         @return: where it ends; 0 where it is another one, or not whole.
         """
-        if stop - at < _HEADER:
-            return 0
-        header: int = _unpack(BUFFER, at)[0]
         end = at + _HEADER + (header & LONGEST)
         if end > stop:
             return 0

@@ -115,7 +115,6 @@ class RawSocket(FastEnd):
         if event != IN or not self.reading or self._much:
             self._unusual(event)
             return
-        # What follows is _read, written out: it is most of what there is to do.
         try:
             count = self.sock.recv_into(PLACE)
         except BlockingIOError:
@@ -123,9 +122,11 @@ class RawSocket(FastEnd):
         except OSError as e:
             self._broken(e)
             return
-        if not count or count == SMALL:
-            self._readSome(count)
+        if not count:
+            self._end()
             return
+        if count == SMALL:
+            self._much = True
         self._receiver.count += count  # type: ignore[union-attr]
         self._far.put(HEAD, HEAD + count)  # type: ignore[union-attr]
 
@@ -138,23 +139,8 @@ class RawSocket(FastEnd):
     def _read(self) -> None:
         if self._much:
             self._readMuch()
-            return
-        try:
-            count = self.sock.recv_into(PLACE)
-        except BlockingIOError:
-            return
-        except OSError as e:
-            self._broken(e)
-            return
-        self._readSome(count)
-
-    def _readSome(self, count: int) -> None:
-        if not count:
-            self._end()
-            return
-        self._much = count == SMALL
-        self._receiver.count += count  # type: ignore[union-attr]
-        self._far.put(HEAD, HEAD + count)  # type: ignore[union-attr]
+        else:
+            self.happened(IN)
 
     def _readLast(self) -> None:
         far = self._far
@@ -342,7 +328,7 @@ class RawSocket(FastEnd):
             if self._speaksFirst:
                 self._speaksFirst = False
                 # It leaves in one write with the opening.
-                self._read()
+                self.happened(IN)
             if self._gone is None and self.reading:
                 self._watch()
 

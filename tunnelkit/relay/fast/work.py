@@ -144,9 +144,11 @@ class WorkSocket(FramedEnd):
         """
         Put a DATA frame behind what is held.
         """
-        self._held += HEADER.pack(stop - start) + VIEW[start:stop]
-        if not self._corked:
-            self.write(b"")
+        frame = HEADER.pack(stop - start) + VIEW[start:stop]
+        if self._corked:
+            self._held += frame
+        else:
+            self.write(frame)
 
     def putPipe(self, pipe: Pipe, count: int) -> None:
         """
