@@ -26,6 +26,9 @@ from tunnelkit.wire.codes import ResetCode
 WAITING: Final = 4096
 """Visitors of one tunnel that may wait for a work connection."""
 
+# A lookup of an enumeration's member is not for nothing.
+_ENDED: Final = ResetCode.ENDED
+
 
 class PublicTCP:
     """
@@ -140,20 +143,21 @@ class PublicTCP:
         )
 
     def _arrived(self, visitor: IEnd) -> None:
+        session = self.session
         self._visitors += 1
-        if not self.session.allowed():
+        if not session.allowed():
             self._turnedAway(visitor, "the token was revoked, or has expired")
             return
-        if self.session.streams >= STREAMS or self._waiting >= WAITING:
+        if session.streams >= STREAMS or self._waiting >= WAITING:
             self._turnedAway(visitor, "too many visitors at once")
             return
-        self.session.streams += 1
-        work = self.session.pool.takeNow()
+        session.streams += 1
+        work = session.pool.takeNow()
         if work is not None:
             self._join(work, visitor)
             return
         self._waiting += 1
-        taken = self.session.pool.take()
+        taken = session.pool.take()
         taken.addBoth(self._served)
         taken.addCallbacks(
             self._join, self._ebTake, callbackArgs=(visitor,), errbackArgs=(visitor,)
@@ -188,7 +192,7 @@ class PublicTCP:
         self._sent += join.back
         if visit is not None:
             detail.ends(self._log, visit, outcome.reason, join.forth, join.back)
-        if outcome.code is not ResetCode.ENDED:
+        if outcome.code is not _ENDED:
             self._fail(outcome)
         if self._port is None:
             self._leave()

@@ -39,18 +39,17 @@ def dial(
     @return: the connection where it is there at once; else a Deferred of it, which
         fails with L{Undialled} and can be cancelled.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    family, pair, peer, here = _known(address.host, address.port)
     try:
         sock = Socket(family, _KIND)
     except OSError as e:
         return fail(_undialled(address, e.errno or 0))
     linger(sock, RESETTING)
     # The kernel need not ask whether this machine is still there.
-    if address.host.startswith(_HERE):
+    if here:
         sock.setsockopt(_TCP, _NODELAY, 1)
     else:
         tune(sock)
-    pair, peer = _names(address.host, address.port)
     try:
         number = sock.connect_ex(pair)
     except OSError as e:  # an address that is none, to this system
@@ -67,12 +66,14 @@ def dial(
 
 
 @lru_cache
-def _names(host: str, port: int) -> tuple[tuple[str, int], str]:
+def _known(host: str, port: int) -> tuple[int, tuple[str, int], str, bool]:
     """
-    Give an address as sockets have it, and as text, the same for all who are
-    connected to it.
+    Say what can be known of an address, once for all who are connected to it: its
+    family, how sockets have it, how people have it, and whether it is this machine's.
     """
-    return (host, port), namedAddress((host, port))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    pair = host, port
+    return family, pair, namedAddress(pair), host.startswith(_HERE)
 
 
 def _isThere(sock: Socket) -> bool:
@@ -119,7 +120,7 @@ class _Dialling:
             self._sock.close()
             self.dialled.errback(_undialled(self._address, number))
         else:
-            _, peer = _names(self._address.host, self._address.port)
+            peer = namedAddress((self._address.host, self._address.port))
             self.dialled.callback(RawSocket(self._loop, self._sock, peer))
 
     def failed(self) -> None:

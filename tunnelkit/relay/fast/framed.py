@@ -163,7 +163,9 @@ class FramedEnd(FastEnd, Work):
         Pass on what was read.
         """
         at = HEAD
-        for _ in range(0 if self._slow else _FEW):
+        few = 0 if self._slow else _FEW
+        while few:
+            few -= 1
             if self._left:
                 header = self._left
             elif stop - at >= _HEADER:
@@ -194,8 +196,11 @@ class FramedEnd(FastEnd, Work):
         if not self._left:
             at += _HEADER
         first = at
-        end = at = min(at + left, stop)
+        end = at + left
+        if end > stop:
+            end = stop
         left -= end - first
+        at = end
         while not left and stop - at >= _HEADER:
             left = _unpack(BUFFER, at)[0]
             if not 0 < left <= LONGEST:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import socket
 import termios
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from zope.interface import implementer
 
@@ -30,6 +30,8 @@ from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.pipes import Pipe
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
+
+_WELL: Final = ResetCode.ENDED, ""
 
 
 @implementer(IEnd)
@@ -307,7 +309,7 @@ class RawSocket(FastEnd):
         self._receiver = None
         if self._gone is None:
             linger(self.sock, ENDING)
-            self._gone = ResetCode.ENDED, ""
+            self._gone = _WELL
             self._drop()
 
     def pauseReading(self) -> None:
