@@ -406,14 +406,17 @@ class ScriptedEnd:
 
     @ivar did: that, in order.
     @ivar alive: what L{unsent} gives.
-    @ivar delivers: whether L{finish} is followed by the test's word.
+    @ivar releaseEnds: whether to release it is enough.
     """
 
     peer = "a test"
     local = "here"
 
     def __init__(self, delivers: bool = True, blocked: bool = False) -> None:
-        self.delivers = delivers
+        """
+        @param delivers: whether L{finish} is followed by the test's word.
+        """
+        self.releaseEnds = not delivers
         self.did: list[object] = []
         self.alive = 0
         self._blocked = blocked
@@ -451,7 +454,7 @@ class ScriptedEnd:
         Remember.
         """
         self.did.append("finish")
-        return not self.delivers
+        return self.releaseEnds
 
     def reset(self, code: ResetCode, reason: str) -> None:
         """

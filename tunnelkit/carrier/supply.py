@@ -27,6 +27,8 @@ MOST: Final = 65536
 class Supply:
     """
     Opens as many work connections as are wanted, some at a time, and holds them.
+
+    @ivar started: told that the server has opened a stream on one.
     """
 
     _log = Logger()
@@ -34,14 +36,13 @@ class Supply:
     def __init__(
         self,
         open: Callable[[IWorkOwner], Deferred[IWorkEnd]],
-        start: Callable[[IWorkEnd, Start], None],
+        started: Callable[[IWorkEnd, Start], None],
     ) -> None:
         """
         @param open: opens one for an owner.
-        @param start: told that the server has opened a stream on one.
         """
         self._open = open
-        self._start = start
+        self.started = started
         self._wanted = 0
         self._opening: set[Deferred[None]] = set()
         self._works: set[IWorkLink] = set()
@@ -79,12 +80,6 @@ class Supply:
             work.abort()
 
     # What work connections say.
-
-    def started(self, work: IWorkEnd, start: Start) -> None:
-        """
-        The server opened a stream.
-        """
-        self._start(work, start)
 
     def idle(self, work: IWorkEnd) -> None:
         """

@@ -66,9 +66,9 @@ class _Side:
         join, far = self._join, self.far
         if not join.running:
             return
-        if far.over and self.settled and not far.stream.delivers:
-            # This is the last that is waited for.  To release the far stream ends it
-            # as well: a work connection then needs one frame, not two.
+        if far.over and self.settled and far.stream.releaseEnds and not far.full:
+            # This is the last that is waited for, and the far stream's release says
+            # it: a work connection then needs one frame, not two.
             join.end(_WELL)
             return
         far.settled = far.stream.finish()

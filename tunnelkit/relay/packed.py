@@ -126,11 +126,11 @@ class Packed:
     # What the join does.
 
     @property
-    def delivers(self) -> bool:
+    def releaseEnds(self) -> bool:
         """
-        Whether delivery is told of, which is for the work connection to say.
+        Whether to release it is enough, which is for the work connection to say.
         """
-        return self._stream.delivers
+        return self._stream.releaseEnds
 
     def announce(self, opening: bytes) -> None:
         """

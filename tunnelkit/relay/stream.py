@@ -61,10 +61,10 @@ class Stream(Protocol):
     """
 
     @property
-    def delivers(self) -> bool:
+    def releaseEnds(self) -> bool:
         """
-        Whether it is known here when all is delivered.  If not, L{release} ends this
-        direction as well, where it is still open.
+        Whether L{release} ends this direction as well, where that is still open and
+        nothing waits to be written.
         """
 
     def announce(self, opening: bytes) -> None:
@@ -81,7 +81,7 @@ class Stream(Protocol):
         """
         End this direction; the other may go on.
 
-        @return: whether all is delivered as far as that is known here; if not,
+        @return: whether all is delivered, as far as that is known here; if not,
             L{Receiver.delivered} follows.
         """
 

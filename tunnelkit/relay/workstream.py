@@ -87,7 +87,7 @@ class WorkStream:
         "number",
     )
 
-    delivers: Final = False
+    releaseEnds: Final = True
 
     def __init__(self, work: Carrier, number: int) -> None:
         self.number = number

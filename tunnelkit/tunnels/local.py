@@ -111,9 +111,8 @@ class LocalTCP:
     def _join(self, service: IEnd, work: IStreamEnd, start: Start) -> None:
         try:
             end = work if self._packing is None else self._packing.end(work)
-            join = self._relay.join(
-                end, service, self._opening(start), self._inward, self._outward
-            )
+            opening = self._opening(start) if self.spec.proxy else b""
+            join = self._relay.join(end, service, opening, self._inward, self._outward)
         except Exception:
             service.abort()
             self._refuseForBug(work, start, Failure())
@@ -126,8 +125,6 @@ class LocalTCP:
         """
         Make the PROXY header that tells the service who the visitor is.
         """
-        if not self.spec.proxy:
-            return b""
         return proxyHeader(
             self.spec.proxy, _hostPort(start.visitor), _hostPort(start.address)
         )

@@ -520,7 +520,7 @@ class Gathering:
     """
 
     takesPipes: ClassVar[bool] = False
-    delivers: Final = False
+    releaseEnds: Final = True
     peer = "a test"
     local = "here"
 

@@ -21,8 +21,8 @@ from tests.relay.fast.case import (
     MiB,
     Peer,
 )
-from tests.relay.memory import Heard
-from tunnelkit.interfaces import IEnd
+from tests.relay.memory import Heard, ScriptedEnd
+from tunnelkit.interfaces import IEnd, Outcome
 from tunnelkit.relay.join import Join
 from tunnelkit.wire.codes import ResetCode
 
@@ -164,6 +164,24 @@ class RawTests(LoopCase):
         self.assertEqual(peer.reads(len(data)), data)
         self.assertEqual(peer.ends(), "end")
         self.assertEqual(heard.told, ["blocked", "delivered"])
+
+    def test_lastEndWhileFull(self) -> None:
+        """
+        One that has ended, and reads slowly, gets all before it is closed: its release
+        is the last end only where nothing waits for it.
+        """
+        for size in (10, MiB):
+            end, peer = self.raw(8192)
+            far, join = ScriptedEnd(delivers=False), Join(self.reactor)
+            join.start(far, end, b"")
+            peer.end()
+            self.until(lambda far=far: "finish" in far.did)
+            far.hears.received(noise(size))
+            far.hears.finished()
+            self.assertEqual("release" in far.did, size == 10)
+            self.assertEqual(peer.reads(size), noise(size))
+            self.assertEqual(peer.ends(), "end")
+            self.assertEqual(self.successResultOf(join.ended), Outcome())
 
     def test_resetWhileFull(self) -> None:
         """

@@ -6,8 +6,6 @@ they are, as a socket of the loop's.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IStreamEnd
@@ -71,8 +69,6 @@ class WithholdingSocket(AdoptedSocket):
     """
 
     __slots__ = ()
-
-    delivers: ClassVar[bool] = False
 
     def _shut(self) -> bool:
         """

@@ -52,7 +52,7 @@ class RawSocket(FastEnd):
         "peer",
     )
 
-    delivers: ClassVar[bool] = True
+    releaseEnds: ClassVar[bool] = True
     takesPipes: ClassVar[bool] = True
 
     def __init__(

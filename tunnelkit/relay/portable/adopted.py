@@ -83,7 +83,7 @@ class WithholdingEnd(AdoptedEnd):
     goes on until that side ends, too.
     """
 
-    delivers: ClassVar[bool] = False
+    releaseEnds: ClassVar[bool] = True
 
     def finish(self) -> bool:
         """
@@ -102,7 +102,7 @@ class HeldEnd(Holder):
     @ivar local: the address that they came to.
     """
 
-    delivers: ClassVar[bool] = False
+    releaseEnds: ClassVar[bool] = True
     local = ""
 
     def __init__(self, connection: Connection, early: bytes) -> None:

@@ -32,7 +32,7 @@ class MuxedEnd(ABC):
     @ivar waiting: bytes that came and cannot go on yet.
     """
 
-    delivers: ClassVar[bool] = False
+    releaseEnds: ClassVar[bool] = True
     local: ClassVar[str] = ""
 
     def __init__(self, peer: str, blocked: bool = False) -> None:

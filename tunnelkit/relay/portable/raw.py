@@ -55,7 +55,8 @@ class RawEnd(Protocol):
 
     _log = Logger()
     transport: IRelayTransport
-    delivers: ClassVar[bool] = True
+    # What Twisted holds would be lost with the process.
+    releaseEnds: ClassVar[bool] = False
     peer: str = "nobody"
     local: str = ""
 
