@@ -27,7 +27,7 @@ _HERE: Final = ("127.", "::1")
 _KIND: Final[int] = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _TCP: Final[int] = socket.IPPROTO_TCP
 _NODELAY: Final[int] = socket.TCP_NODELAY
-_PENDING: Final = {errno.EINPROGRESS, errno.EWOULDBLOCK}
+_PENDING: Final = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY}
 
 
 def dial(
@@ -52,9 +52,12 @@ def dial(
         tune(sock)
     try:
         number = sock.connect_ex(pair)
+        if number in _PENDING:
+            # Asked again it says whether it is there by now, as on one machine it is.
+            number = sock.connect_ex(pair)
     except OSError as e:  # an address that is none, to this system
         number = e.errno or errno.EADDRNOTAVAIL
-    if not number or (number in _PENDING and _isThere(sock)):
+    if not number:
         return RawSocket(loop, sock, peer)
     if number in _PENDING:
         try:
@@ -78,7 +81,7 @@ def _known(host: str, port: int) -> tuple[int, tuple[str, int], str, bool]:
 
 def _isThere(sock: Socket) -> bool:
     """
-    Tell whether a connection was made already, as on one machine it is.
+    Tell whether a connection was made.
     """
     try:
         sock.getpeername()
