@@ -1,6 +1,6 @@
 """
 Plays a recorded conversation against a server: what its clients and its visitors did,
-when they did it.
+when they did it; or against a client: what its server and its services did.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.golden.recorded import lines
 from tests.mail import Post
-from tests.network import Network, Speaker
+from tests.network import Network, Speaker, accepting
 
 Rewrite = Callable[[int, bytes], bytes]
 """Puts what a client took over from the server into what was recorded, by the number of
@@ -93,3 +93,79 @@ class Replay:
             network: Any = self._network
             network.listenUDP(0, self.posts[number], "127.0.0.1")
         return self.posts[number]
+
+
+class Mirror:
+    """
+    A conversation, as it goes on, against a client.
+
+    @ivar came: the client's connections, in the order in which it made them, which is
+        that of their numbers, from 1.
+    @ivar services: those who came to each service, by its port.
+    @ivar posts: services of UDP, likewise.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        port: int,
+        system: str,
+        name: str,
+        services: dict[int, list[Speaker]],
+        interrupted: Callable[[], None],
+    ) -> None:
+        """
+        @param port: where the client expects its server.
+        @param services: those that run already.
+        @param interrupted: called where the client was told to stop.
+        """
+        self.came = accepting(network, port)
+        self.services = services
+        self.posts: dict[int, Post] = {}
+        self._network = network
+        self._lines = lines(system, name)
+        self._interrupted = interrupted
+        self._accepted: dict[int, Speaker] = {}
+        self._at = 0.0
+
+    def play(self) -> None:
+        """
+        Play it to its end.
+        """
+        for line in self._lines:
+            if "t" not in line:
+                continue
+            self._network.elapse(max(0.0, line["t"] - self._at))
+            self._at = max(self._at, line["t"])
+            if line.get("dir") == "s2c" and "conn" in line:
+                self._server(line)
+            elif line.get("side") == "service":
+                self._service(line)
+            elif "SIGINT" in line.get("note", ""):
+                self._interrupted()
+            self._network.settle()
+
+    def _server(self, line: dict[str, Any]) -> None:
+        server = self.came[line["conn"] - 1]
+        match line.get("event"):
+            case "eof":
+                server.wire.loseConnection()
+            case "rst":
+                server.wire.abortConnection()
+            case None:
+                server.say(bytes.fromhex(line["hex"]))
+
+    def _service(self, line: dict[str, Any]) -> None:
+        data = bytes.fromhex(line.get("hex", ""))
+        match line["event"]:
+            case "accept":
+                self._accepted[line["id"]] = self.services[line["port"]][-1]
+            case "send" if "src" in line:
+                post = self.posts[line["src"]]
+                post.say(data, post.heard[-1][1])
+            case "send":
+                self._accepted[line["id"]].say(data)
+            case "half-close":
+                self._accepted[line["id"]].wire.loseWriteConnection()
+            case "close":
+                self._accepted[line["id"]].wire.loseConnection()

@@ -166,6 +166,12 @@ def _checkTunnels(tunnels: Sequence[TunnelSpec]) -> None:
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
         )
+    for tunnel in tunnels:
+        if tunnel.subdomain:
+            raise UsageError(
+                f"--tunnel: {tunnel.name} has subdomain=, which is for --dialect pipe:"
+                " leave it out"
+            )
     _checkTwice(tunnels)
 
 

@@ -32,6 +32,7 @@ _TCP_OPTIONS: Final = (
     "name",
     "port",
     "proxy",
+    "subdomain",
     "unix",
 )
 _UDP_OPTIONS: Final = (
@@ -82,6 +83,8 @@ class TunnelSpec:
     @ivar limits: how fast bytes may go.
     @ivar compress: how bytes are compressed on their way: C{deflate}, C{zstd}, or
         empty for not at all.
+    @ivar subdomain: the name that is to lead to it below the server's domain, where a
+        dialect has such; empty for none in particular.
     """
 
     kind: str
@@ -91,6 +94,7 @@ class TunnelSpec:
     proxy: int = 0
     limits: Limits = Limits()
     compress: str = ""
+    subdomain: str = ""
 
     def __post_init__(self) -> None:
         if not isTunnelName(self.name):
@@ -195,6 +199,7 @@ def parseTCP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
         proxy=_proxyVersion(options.get("proxy")),
         limits=_limits(options),
         compress=_compression(options.get("compress")),
+        subdomain=options.get("subdomain", ""),
     )
 
 

@@ -10,11 +10,13 @@ from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.carrier.route import Reached, Unreached
 from tunnelkit.dialects.abroad import Means
+from tunnelkit.dialects.pipe.landing import Landing
 from tunnelkit.dialects.pipe.ways import Ways
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.local import LocalTCP
@@ -23,6 +25,8 @@ from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.messages import Start
 from tunnelkit.wire.pipe.packets import Exchange
 
+AGAIN: Final = 5.0
+"""Seconds that a server has to ask again for the connection of the datagrams."""
 MOST: Final = 1024
 """Connections on their way at a time; a server gives each up after ten seconds."""
 
@@ -52,6 +56,10 @@ class Bringing:
         self._bursts = Bursts(self._say, means.reactor)
         self._opening: set[Deferred[Reached]] = set()
         self._count = 0
+        self._landing: Landing | None = None
+        self._clock = means.reactor
+        self._unserved = unserved
+        self._waiting: IDelayedCall | None = None
 
     def bring(self, exchange: Exchange) -> None:
         """
@@ -72,6 +80,9 @@ class Bringing:
         for opening in [*self._opening]:
             opening.cancel()
         self._bursts.stop()
+        self._wait()
+        if self._landing is not None:
+            self._landing.close()
 
     def _opened(
         self, result: Reached | Failure, opening: Deferred[Reached]
@@ -82,11 +93,37 @@ class Bringing:
     def _reached(self, reached: Reached, exchange: Exchange) -> None:
         spec, local = self._spec, self._local
         said = self._ways.opening(Exchange(exchange.id, spec.kind))
-        if isinstance(local, LocalTCP):
+        if isinstance(local, LocalUDP):
+            reached.connection.transport.write(said)
+            self._land(local).carry(reached.connection, b"", self._lost)
+        else:
             # Of its end a stock server makes nothing, and ours passes it on.
             end = self._relay.adopt(reached.connection, b"", opening=said)
             self._count += 1
             local.started(end, Start(self._count, spec.name, spec.kind, "", ""))
+
+    def _land(self, local: LocalUDP) -> Landing:
+        self._wait()
+        if self._landing is None:
+            self._landing = Landing(self._spec.name, local, self._clock)
+        return self._landing
+
+    def _lost(self) -> None:
+        """
+        The connection of the datagrams is gone.  A server of ours asks for another; a
+        stock one does not.
+        """
+        self._wait()
+        self._waiting = self._clock.callLater(
+            AGAIN,
+            self._unserved,
+            "the connection for datagrams is lost, and the server asks for no other",
+        )
+
+    def _wait(self) -> None:
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        self._waiting = None
 
     def _ebOpen(self, failure: Failure) -> None:
         if isinstance(failure.value, Unreached):

@@ -18,6 +18,7 @@ from tunnelkit.dialects.pipe.ways import Ways
 from tunnelkit.dialects.way import hostOf
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.pipe.packets import Forward, flaw
 
 _HIGHEST: Final = 65534
 """The highest port that a stock server forwards."""
@@ -71,6 +72,9 @@ def _checkTunnel(spec: TunnelSpec) -> None:
             f"tunnel {spec.name} needs a public port, 1 to {_HIGHEST}: add"
             " :port=PUBLIC, as a server of pipe's picks none"
         )
+    reason = flaw(Forward(spec.port, spec.name, spec.subdomain, spec.kind))
+    if reason:
+        raise ValueError(f"tunnel {spec.name}: {reason}")
     for name, given in (("compress", spec.compress), ("proxy", spec.proxy)):
         if given:
             raise ValueError(

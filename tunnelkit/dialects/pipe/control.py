@@ -81,9 +81,9 @@ class Control(Holder):
         self._beats = LoopingCall(self._say, Heartbeat())
         self._beats.clock = house.clock
         self._datagrams = Datagrams(dialect.exchanges, house, guest.host, self._ask)
-        stock = not version.startswith(_OURS)
+        self._stock = not version.startswith(_OURS)
         self._visitors = Visitors(
-            dialect.exchanges, house, guest.host, stock, self._ask
+            dialect.exchanges, house, guest.host, self._stock, self._ask
         )
 
     def held(self, connection: Connection) -> None:
@@ -118,10 +118,16 @@ class Control(Holder):
 
     def end(self, reason: str) -> None:
         """
-        Take the forward back.
+        Take the forward back.  A client of ours closes this connection when the last
+        visitor has gone; a stock one is gone itself.
         """
-        if self._session is not None:
+        if self._session is None or self._tunnel is None:
+            return
+        if self._stock:
             self._session.end("", reason)
+        else:
+            self._dialect.controls.discard(self)
+            self._session.withdraw(self._tunnel.name)
 
     # What the session says.
 

@@ -56,7 +56,7 @@ class Forwarding:
         self._ways = ways
         self._gone = gone
         spec = wanted.spec
-        self._request = Forward(spec.port, spec.name, "", spec.kind)
+        self._request = Forward(spec.port, spec.name, spec.subdomain, spec.kind)
         self._comeback = Comeback(
             ways.open, self._reached, means.reactor, means.chance, means.failed
         )

@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.dialects.abroad import Means
 from tunnelkit.dialects.house import PROGRAM
-from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.connection import Holder
 from tunnelkit.wire.pipe.codec import encode
 from tunnelkit.wire.pipe.login import login
 from tunnelkit.wire.pipe.packets import Cancel, Exchange, Forward
@@ -66,44 +65,43 @@ class Ways:
         @return: fires when it has closed the connection, which is its answer, or has
             not for too long.
         """
-        leaving = self.open().addCallback(self._cancel, cancel)
-        return leaving.addErrback(_unreached)
-
-    def _cancel(self, reached: Reached, cancel: Cancel) -> Deferred[None]:
-        closing = _Closing(self._means.reactor)
-        reached.connection.hold(closing)
-        reached.connection.transport.write(self.opening(cancel))
-        return closing.closed
+        parting = _Parting(self.opening(cancel))
+        leaving = self.open().addCallback(parting.begin)
+        leaving.addTimeout(CLOSING, self._means.reactor)
+        return leaving.addErrback(parting.give)
 
 
-def _unreached(failure: Failure) -> None:
-    failure.trap(Unreached, CancelledError, ConnectingCancelledError)
-
-
-class _Closing(Holder):
+class _Parting(Holder):
     """
-    A connection that the other side is to close.
-
-    @ivar closed: fires when it is.
+    A connection on which one thing is said, and that the other side closes then.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
-        self.closed: Deferred[None] = Deferred()
-        self._clock = clock
-        self._deadline: IDelayedCall | None = None
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+        self._reached: Reached | None = None
+        self._closed: Deferred[None] = Deferred()
 
-    def held(self, connection: Connection) -> None:
+    def begin(self, reached: Reached) -> Deferred[None]:
         """
-        Wait for that, and not for ever.
+        Say it.
+
+        @return: fires when the connection is closed.
         """
-        super().held(connection)
-        abort = connection.transport.abortConnection
-        self._deadline = self._clock.callLater(CLOSING, abort)
+        self._reached = reached
+        reached.connection.hold(self)
+        reached.connection.transport.write(self._said)
+        return self._closed
+
+    def give(self, failure: Failure) -> None:
+        """
+        Give up.
+        """
+        failure.trap(Unreached, TimeoutError, CancelledError, ConnectingCancelledError)
+        if self._reached is not None:
+            self._reached.connection.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """
         It is closed.
         """
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self.closed.callback(None)
+        self._closed.callback(None)

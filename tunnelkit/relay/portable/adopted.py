@@ -20,6 +20,7 @@ from tunnelkit.relay.connection import (
     Gauge,
     Holder,
     peerOf,
+    socketOf,
     socketTransport,
 )
 from tunnelkit.relay.portable.raw import RawEnd
@@ -27,14 +28,18 @@ from tunnelkit.relay.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 
-def adopted(connection: Connection, early: bytes, withhold: bool) -> IStreamEnd:
+def adopted(
+    connection: Connection, early: bytes, withhold: bool, opening: bytes = b""
+) -> IStreamEnd:
     """
     Take a connection over.
 
     @param early: bytes of the stream that were read before.
     @param withhold: whether the other side is not told of our end.
+    @param opening: bytes to send first.
     """
     transport: Any = connection.transport
+    transport.write(_unsent(transport, opening))
     if ISSLTransport.providedBy(transport) or not hasattr(transport, "protocol"):
         return HeldEnd(connection, early)
     end = WithholdingEnd(early) if withhold else AdoptedEnd(early)
@@ -43,6 +48,21 @@ def adopted(connection: Connection, early: bytes, withhold: bool) -> IStreamEnd:
     transport.protocol = end
     end.makeConnection(transport)
     return end
+
+
+def _unsent(transport: Any, opening: bytes) -> bytes:
+    """
+    Send bytes now, where that can be: a reset would drop what a transport still has.
+
+    @return: what is left of them.
+    """
+    sock = socketOf(transport)
+    if sock is None or ISSLTransport.providedBy(transport) or not opening:
+        return opening
+    try:
+        return opening[sock.send(opening) :]
+    except OSError:  # it takes none now, or is gone, which the transport sees
+        return opening
 
 
 @implementer(IStreamEnd)

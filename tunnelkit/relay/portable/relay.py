@@ -153,8 +153,7 @@ class PortableRelay:
         """
         Take over a connection that carries the bytes of one stream as they are.
         """
-        connection.transport.write(opening)
-        return adopted(connection, rest, withhold)
+        return adopted(connection, rest, withhold, opening)
 
     def join(
         self,
