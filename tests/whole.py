@@ -99,7 +99,7 @@ class WholeCase(SynchronousTestCase):
 
     # The server.
 
-    def serve(self, **changes: Any) -> Server:
+    def serve(self, http: Any = lambda: None, **changes: Any) -> Server:
         """
         Start a server.
         """
@@ -110,6 +110,7 @@ class WholeCase(SynchronousTestCase):
             random,
             Site,
             now=lambda: NOW + self.network.seconds(),
+            http=http,
         )
         self.servers.append(self.server)
         self.server.startService()

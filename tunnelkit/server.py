@@ -93,6 +93,7 @@ class Server(Service):
         rooms: Rooms,
         now: Callable[[], float] = time.time,
         relay: IRelay | None = None,
+        http: Callable[[], Any] = lambda: None,
     ) -> None:
         """
         Touch nothing yet: twistd may fork between this and the start.
@@ -100,8 +101,10 @@ class Server(Service):
         @param random: gives so many random bytes, such as C{os.urandom}.
         @param rooms: makes the admin site.
         @param now: gives the time, seconds since 1970.
+        @param http: makes what makes HTTP requests, as C{treq} does.
         """
         self._settings = settings
+        self._http = http
         self._reactor = reactor
         self._random = random
         self._rooms = rooms
@@ -111,8 +114,7 @@ class Server(Service):
         self._inThread = inThread(reactor)
         self._doors: list[IListeningPort] = []
         self._closings: list[Callable[[], object]] = []
-        self._draining = False
-        self._settled = False
+        self._draining = self._settled = False
         self._adminAt = ""
 
     # Starting.
@@ -215,6 +217,8 @@ class Server(Service):
             shown=self._rotation.hashes,
             troubles=troubles,
             now=self._now,
+            http=self._http,
+            atEnd=self._closings.append,
         )
         self._doorway = Doorway(
             self._reactor,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
@@ -275,9 +275,16 @@ def makeService(options: Options) -> IService:
     Make the service of a process that is a server.
     """
     reactor = theReactor()
-    server = Server(options.settings, reactor, os.urandom, adminSite)
+    server = Server(options.settings, reactor, os.urandom, adminSite, http=_http)
     grace = options.settings.grace
     return inProcess(lambda failed: server, options, grace, reactor, server.reload)
+
+
+def _http() -> Any:
+    # Only where something asks for it: this import takes a while.
+    from tunnelkit.commands.surroundings import http
+
+    return http(theReactor())
 
 
 def adminSite(

@@ -34,7 +34,6 @@ def surroundings(
     """
     Give what a portal works with.
     """
-    agent = Agent(reactor, connectTimeout=PATIENCE, pool=HTTPConnectionPool(reactor))
 
     def resolve(host: str, port: int) -> Deferred[Sequence[Address]]:
         return deferToThreadPool(reactor, reactor.getThreadPool(), resolved, host, port)
@@ -47,8 +46,16 @@ def surroundings(
         resolve=resolve,
         outbound=outbound,
         everywhere=everywhere(),
-        http=HTTPClient(agent),
+        http=http(reactor),
     )
+
+
+def http(reactor: Any) -> HTTPClient:
+    """
+    Make what makes HTTP requests.
+    """
+    pool = HTTPConnectionPool(reactor)
+    return HTTPClient(Agent(reactor, connectTimeout=PATIENCE, pool=pool))
 
 
 def resolved(host: str, port: int) -> list[Address]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -39,6 +40,8 @@ class House:
         or soon.
     @ivar troubles: told of each login that failed.
     @ivar now: gives the time, seconds since 1970.
+    @ivar http: makes what makes HTTP requests, as C{treq} does, for those who need it.
+    @ivar atEnd: has something called when the server stops, and waited for.
     @ivar counts: totals since the start, by name.
     """
 
@@ -52,6 +55,8 @@ class House:
     shown: Callable[[], tuple[str, ...]]
     troubles: Bursts
     now: Callable[[], float]
+    http: Callable[[], Any]
+    atEnd: Callable[[Callable[[], object]], None]
     counts: dict[str, int] = field(default_factory=_noCounts)
 
     def turnAway(

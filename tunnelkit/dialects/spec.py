@@ -73,6 +73,12 @@ class Description:
         except ValueError as e:
             raise ValueError(f"{name}=: {e}") from None
 
+    def has(self, name: str) -> bool:
+        """
+        Tell whether an option is given that was not taken yet.
+        """
+        return name in self._options
+
     def file(self, name: str) -> str | None:
         """
         Take an option that names a file, and give the text of that.

@@ -173,6 +173,8 @@ class NativeCase(SynchronousTestCase):
         leases.load()
         self.warned: list[str] = []
         self.house = House(
+            http=lambda: None,
+            atEnd=self.addCleanup,
             clock=network,
             relay=relay,
             sessions=self.sessions,

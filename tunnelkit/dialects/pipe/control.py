@@ -20,6 +20,7 @@ from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.control.names import hostOr, legible
 from tunnelkit.control.session import Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.pipe.caddy import Route
 from tunnelkit.dialects.pipe.datagrams import Datagrams
 from tunnelkit.dialects.pipe.exchanges import Visitors
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
@@ -75,6 +76,8 @@ class Control(Holder):
         self._request = request
         self._version = version
         self._probe = ""
+        self._name = ""
+        self._route: Route | None = None
         self._session: Session | None = None
         self._tunnel: PublicTunnel | None = None
         self._over = False
@@ -96,6 +99,7 @@ class Control(Holder):
             self._refuse(reason)
             return
         try:
+            self._name = self._taken()
             self._session = self._house.sessions.admit(
                 self._identity(), self, self._visitors, self._datagrams
             )
@@ -127,6 +131,7 @@ class Control(Holder):
             self._session.end("", reason)
         else:
             self._dialect.controls.discard(self)
+            self._giveName()
             self._session.withdraw(self._tunnel.name)
 
     # What the session says.
@@ -199,6 +204,20 @@ class Control(Holder):
             bound=False,
         )
 
+    def _taken(self) -> str:
+        """
+        Reserve the name that is to lead here, where there are such.
+        """
+        names, request = self._dialect.names, self._request
+        if names is None or request.kind == UDP:
+            return ""
+        return names.take(request.subdomain)
+
+    def _giveName(self) -> None:
+        name, self._name = self._name, ""
+        if self._dialect.names is not None and name:
+            self._dialect.names.give(name, self._route)
+
     def _open(self) -> Open:
         request = self._request
         name = request.name
@@ -211,7 +230,9 @@ class Control(Holder):
         self._dialect.controls.add(self)
         self._guest.leave()
         giveUpAfter(self.connection.transport, SILENCE)
-        self._say(Forwarded(True))
+        if self._dialect.names is not None and self._name:
+            self._route = self._dialect.names.lead(self._name, tunnel.lease.port)
+        self._say(Forwarded(True, self._name))
         if self._request.kind == UDP:
             self._datagrams.begin()
         self._beats.start(INTERVAL, now=False)
@@ -237,6 +258,7 @@ class Control(Holder):
         )
         session, self._session = self._session, None
         self._over = True
+        self._giveName()
         if session is not None:
             session.end(INTERNAL, reason)
         # A stock client ends by itself; another one has a moment to hear it.
@@ -260,6 +282,7 @@ class Control(Holder):
         self._over = True
         self._dialect.exchanges.forget(self._probe)
         self._dialect.controls.discard(self)
+        self._giveName()
         self._datagrams.close()
         if self._beats.running:
             self._beats.stop()

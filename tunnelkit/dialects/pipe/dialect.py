@@ -17,6 +17,7 @@ from zope.interface import implementer
 from tunnelkit.control.names import legible
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import House
+from tunnelkit.dialects.pipe.caddy import Subdomains
 from tunnelkit.dialects.pipe.control import Control
 from tunnelkit.dialects.pipe.exchanges import Exchanges
 from tunnelkit.interfaces import IDialect
@@ -37,6 +38,7 @@ class PipeDialect:
 
     @ivar house: the server.
     @ivar exchanges: connections that clients were asked for.
+    @ivar names: names that lead to forwards, where there are such.
     @ivar controls: the control connections of forwards that are open, by kind and
         port.
     """
@@ -44,7 +46,14 @@ class PipeDialect:
     name = "pipe"
     places = (PLACES,)
 
-    def __init__(self, house: House, token: str, skew: float, plain: bool) -> None:
+    def __init__(
+        self,
+        house: House,
+        token: str,
+        skew: float,
+        plain: bool,
+        names: Subdomains | None = None,
+    ) -> None:
         """
         @param token: the shared secret.
         @param skew: how old a login may be, in seconds; 0 for any age.
@@ -52,6 +61,7 @@ class PipeDialect:
         self.plain = plain
         self.house = house
         self.exchanges = Exchanges(house)
+        self.names = names
         self.controls: set[Control] = set()
         self._token = token
         self._skew = skew
