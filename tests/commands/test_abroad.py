@@ -268,4 +268,4 @@ class RefusalTests(AbroadCase):
         words = str(
             self.assertRaises(UsageError, options.parseOptions, ["--config", config])
         )
-        self.assertIn("this checks servers of tunnelkit's own", words)
+        self.assertIn("this checks servers of tunnelkit's own alone", words)

@@ -14,6 +14,7 @@ from twisted.python.usage import UsageError
 from tunnelkit.commands.endpoints import serverAddress
 from tunnelkit.commands.login import ServerOptions
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Place
+from tunnelkit.dialects.foreign import ClientWords
 from tunnelkit.dialects.known import CLIENTS
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.certificate import parseFingerprint
@@ -54,6 +55,25 @@ def clientDialect(text: str) -> ClientDialect:
     return CLIENTS[text]
 
 
+def spokenBy(options: ServerOptions) -> ClientDialect | None:
+    """
+    Give the dialect that is to be spoken: the one that is named, or whose configuration
+    file is given.
+    """
+    named = options.one("dialect", clientDialect, None)
+    for each in CLIENTS.values():
+        origin = options.origin(f"{each.name}-config")
+        if origin is None or named is each:
+            continue
+        if named is not None:
+            raise UsageError(
+                f"{origin} is for the dialect {each.name}, and {named.name} is to be"
+                " spoken: leave one of them out"
+            )
+        named = each
+    return named
+
+
 def refuseAbroad(options: ServerOptions) -> None:
     """
     Refuse what has no meaning without a dialect.
@@ -82,12 +102,13 @@ def abroadSettings(
             raise UsageError(
                 f"{origin} makes no sense with the dialect {dialect.name}: leave it out"
             )
+    words = _words(options, dialect)
     settings = AbroadSettings(
         dialect=dialect,
-        place=_place(options, dialect),
-        token=_token(options, dialect),
+        place=_place(options, dialect, words),
+        token=_token(options, dialect) or words.token,
         name=name,
-        tunnels=tunnels,
+        tunnels=tunnels or words.tunnels,
         allow=options.every("allow", str),
         fingerprint=options.one("fingerprint", parseFingerprint, None),
         authority=_authority(options),
@@ -137,11 +158,23 @@ def _secret(text: str) -> str:
     return lines[0]
 
 
-def _place(options: ServerOptions, dialect: ClientDialect) -> Place:
+def _words(options: ServerOptions, dialect: ClientDialect) -> ClientWords:
+    if dialect.words is None:
+        return ClientWords()
+    found = options.content(f"{dialect.name}-config", dialect.words)
+    return found or ClientWords()
+
+
+def _place(options: ServerOptions, dialect: ClientDialect, words: ClientWords) -> Place:
     read: Callable[[str], Place]
-    tls = dialect.tls and not options.flag("insecure")
+    tls = dialect.tls and not options.flag("insecure") and not words.insecure
     read = dialect.place or (lambda text: Place(serverAddress(text, dialect.port), tls))
     place = options.one("server", read, None)
+    if place is None and words.server:
+        try:
+            place = read(words.server)
+        except ValueError as e:
+            raise UsageError(f"{options.origin(f'{dialect.name}-config')}: {e}") from e
     if place is None:
         raise UsageError("--server is missing: say where the server is")
     return place

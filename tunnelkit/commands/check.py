@@ -16,6 +16,7 @@ from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 from twisted.python.usage import UsageError
 
 from tunnelkit.checking import Report, Step, runCheck
+from tunnelkit.commands.abroad import spokenBy
 from tunnelkit.commands.login import ServerOptions
 from tunnelkit.commands.process import limitLog
 from tunnelkit.relay.endpoints import IPortableReactor
@@ -47,9 +48,10 @@ class Options(ServerOptions):
         Check everything, and make the settings.
         """
         super().postOptions()
-        if (origin := self.origin("dialect")) is not None:
+        if spokenBy(self) is not None:
             raise UsageError(
-                f"{origin}: this checks servers of tunnelkit's own, and no others"
+                "a dialect is to be spoken, and this checks servers of tunnelkit's own"
+                " alone"
             )
         self.settings = self.makeSettings(name="check", tunnels=(), grace=0.0)
 

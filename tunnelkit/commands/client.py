@@ -16,7 +16,7 @@ from twisted.application.service import IService
 from twisted.python.usage import UsageError
 
 from tunnelkit.client import makeClient
-from tunnelkit.commands.abroad import abroadSettings, clientDialect, refuseAbroad
+from tunnelkit.commands.abroad import abroadSettings, refuseAbroad, spokenBy
 from tunnelkit.commands.login import ServerOptions
 from tunnelkit.commands.options import GRACE, GRACE_OPTION, seconds
 from tunnelkit.commands.process import inProcess, theReactor
@@ -72,6 +72,17 @@ class Options(ServerOptions):
             "With a dialect that is spoken inside TLS: a PEM file of who vouches for"
             " the server's certificate. [default: whom the system trusts]",
         ],
+        *(
+            [
+                f"{each.name}-config",
+                None,
+                None,
+                f"The file that a client of {each.name}'s is configured with: speak"
+                f" --dialect {each.name} as it says. What is given here wins over it.",
+            ]
+            for each in CLIENTS.values()
+            if each.words
+        ),
     ]
 
     def __init__(
@@ -104,7 +115,7 @@ class Options(ServerOptions):
         Check everything, and make the settings.
         """
         super().postOptions()
-        dialect = self.one("dialect", clientDialect, None)
+        dialect = spokenBy(self)
         tunnels = self.every("tunnel", lambda text: parseTunnel(text, PARSERS))
         grace = self.one("grace", seconds, GRACE)
         if dialect is None:
@@ -115,7 +126,7 @@ class Options(ServerOptions):
         else:
             name = self.one("name", clientName, "")
             self.abroad = abroadSettings(self, dialect, name, tunnels, grace)
-            _checkTwice(tunnels)
+            _checkTwice(self.abroad.tunnels)
 
 
 def makeService(options: Options) -> IService:

@@ -126,7 +126,8 @@ C{hostname}, and C{version} none for C{verify}."""
 
 def _hint(key: str, keys: Mapping[str, Reading]) -> str:
     nearest = difflib.get_close_matches(key.replace("_", "-"), keys, 1, _ENOUGH)
-    if nearest:
+    # That one is no slip: it stands on the command line alone.
+    if nearest and key != "config":
         return f"did you mean {nearest[0]!r}?"
     return "it may have " + ", ".join(sorted(keys))
 

@@ -224,6 +224,24 @@ class ConfiguredOptions(CommandOptions):
         given.read(_checkReadable, str(path))
         return path
 
+    def content(self, name: str, read: Callable[[bytes, str], T]) -> T | None:
+        """
+        Give what is read of a file of another program's, which may hold a secret.
+
+        @param read: makes a value of its bytes and its name.
+        """
+        path = self.file(name)
+        if path is None:
+            return None
+        self._warnOfFile(path)
+        try:
+            with open(path, "rb") as file:
+                return read(file.read(_LONGEST_FILE), str(path))
+        except OSError as e:
+            raise usage.UsageError(f"{path} cannot be read: {e.strerror}") from e
+        except ValueError as e:
+            raise usage.UsageError(f"{self.origin(name)}: {e}") from e
+
     def folder(self, name: str) -> Path | None:
         """
         Give the path of a folder, which need not be there.

@@ -37,7 +37,8 @@ from tunnelkit.commands.options import (
     seconds,
 )
 from tunnelkit.commands.process import inProcess, theReactor
-from tunnelkit.dialects.known import DIALECTS
+from tunnelkit.dialects.foreign import ServerWords
+from tunnelkit.dialects.known import DIALECTS, FILES
 from tunnelkit.dialects.spec import DialectSpec, parseDialect
 from tunnelkit.server import Server
 from tunnelkit.settings import ServerSettings
@@ -129,6 +130,16 @@ class Options(ConfiguredOptions):
             f" {_LOOPBACK}, a strports description, or off. [default: {ADMIN_PORT}]",
         ],
         GRACE_OPTION,
+        *(
+            [
+                f"{name}-config",
+                None,
+                None,
+                f"The file that a server of {name}'s is configured with: speak"
+                f" --dialect {name} as it says. What is given here wins over it.",
+            ]
+            for name in FILES
+        ),
     ]
 
     optFlags = [
@@ -162,6 +173,7 @@ class Options(ConfiguredOptions):
         "grace": number,
         "insecure": truth,
         "behind-tls": truth,
+        **{f"{name}-config": text for name in FILES},
     }
 
     def __init__(
@@ -176,6 +188,7 @@ class Options(ConfiguredOptions):
         self["port"] = self["dialect"] = None
         self._ipv6 = ipv6
         self._wrote: dict[str, str] = {}
+        self._words: dict[str, ServerWords] = {}
 
     def opt_port(self, where: str) -> None:
         """
@@ -199,8 +212,12 @@ class Options(ConfiguredOptions):
         Check everything, and make the settings.
         """
         super().postOptions()
+        found = {
+            name: self.content(f"{name}-config", read) for name, read in FILES.items()
+        }
+        self._words = {name: words for name, words in found.items() if words}
         descriptions = self._ports()
-        admin = self.one("admin", self._admin, self._admin(str(ADMIN_PORT)))
+        admin = self.one("admin", self._admin, self._usualAdmin())
         listened = descriptions if admin is None else (*descriptions, admin)
         self._checkTwice(listened)
         certificate, key = self._certificate()
@@ -223,18 +240,36 @@ class Options(ConfiguredOptions):
         )
 
     def _ports(self) -> tuple[str, ...]:
-        return self.every("port", self._listening) or (
-            self._listening(str(DEFAULT_PORT)),
+        told = [words.port for words in self._words.values() if words.port is not None]
+        usual = dict.fromkeys(told or [DEFAULT_PORT])
+        return self.every("port", self._listening) or tuple(
+            self._listening(str(port)) for port in usual
         )
 
+    def _usualAdmin(self) -> str | None:
+        told = [words.admin for words in self._words.values()]
+        port = next((each for each in told if each is not None), ADMIN_PORT)
+        return self._admin(str(port) if port else "off")
+
     def _dialects(self) -> tuple[DialectSpec, ...]:
+        under = {name: words.options for name, words in self._words.items()}
         specs = self.describe(
-            "dialect", lambda text, read: parseDialect(text, DIALECTS, read)
+            "dialect", lambda text, read: parseDialect(text, DIALECTS, read, under)
         )
+        for name in under.keys() - {spec.name for spec in specs}:
+            specs += (self._configured(name, under),)
         for name, count in Counter(spec.name for spec in specs).items():
             if count > 1:
                 raise UsageError(f"--dialect {name} is given twice: once is enough")
         return specs
+
+    def _configured(
+        self, name: str, under: Mapping[str, Mapping[str, str]]
+    ) -> DialectSpec:
+        try:
+            return parseDialect(name, DIALECTS, str, under)
+        except ValueError as e:
+            raise UsageError(f"{self.origin(f'{name}-config')}: {e}") from e
 
     def _admin(self, endpoint: str) -> str | None:
         return None if endpoint == "off" else self._listening(endpoint, _LOOPBACK)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tunnelkit.carrier.route import Route
+from tunnelkit.dialects.foreign import ReadClient
 from tunnelkit.dialects.way import hostOf, wayTo
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.endpoints import IPortableReactor
@@ -119,6 +120,8 @@ class ClientDialect:
     @ivar make: makes a client.
     @ivar place: reads C{--server} where that is neither C{HOST[:PORT]} nor a client
         endpoint description; its ValueError says what is wrong.
+    @ivar words: reads the file that the system's own client is configured with, which
+        is given with C{--NAME-config}; None where there is none.
     """
 
     name: str
@@ -130,6 +133,7 @@ class ClientDialect:
     check: Callable[[AbroadSettings], None]
     make: Callable[[AbroadSettings, Means], AbroadClient]
     place: Callable[[str], Place] | None = None
+    words: ReadClient | None = None
 
 
 def routeTo(settings: AbroadSettings, means: Means) -> Route:

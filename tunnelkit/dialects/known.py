@@ -9,14 +9,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from tunnelkit.dialects.abroad import ClientDialect
+from tunnelkit.dialects.foreign import ReadServer
 from tunnelkit.dialects.pipe.client import PIPE
 from tunnelkit.dialects.pipe.spec import parsePipe
+from tunnelkit.dialects.pipe.words import serverWords
 from tunnelkit.dialects.spec import DialectParser
 
 DIALECTS: Final[Mapping[str, DialectParser]] = {
     "pipe": parsePipe,
 }
 """By its name, what reads how a dialect is described."""
+
+FILES: Final[Mapping[str, ReadServer]] = {
+    "pipe": serverWords,
+}
+"""By its name, what reads the file that the system's own server is configured with."""
 
 CLIENTS: Final[Mapping[str, ClientDialect]] = {each.name: each for each in (PIPE,)}
 """By its name, how a client speaks it."""

@@ -6,6 +6,7 @@ Dialect descriptions: what C{--dialect} says, in the manner of endpoint strings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol, TypeAlias, TypeVar
 
 from tunnelkit.dialects.house import House
@@ -125,13 +126,17 @@ DialectParser: TypeAlias = Callable[[Description], DialectSpec]
 
 
 def parseDialect(
-    text: str, dialects: Mapping[str, DialectParser], read: ReadFile
+    text: str,
+    dialects: Mapping[str, DialectParser],
+    read: ReadFile,
+    under: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> DialectSpec:
     """
     Read a description, C{NAME:OPTION=VALUE...}.
 
     @param dialects: by its name, what reads the rest of a description.
     @param read: gives the text of a file.
+    @param under: by the dialect's name, options that hold where the text has no other.
     @raise ValueError: the text says what is wrong with the description, and does not
         quote it, as there are secrets in it.
     """
@@ -145,12 +150,19 @@ def parseDialect(
     try:
         if arguments:
             raise ValueError("what follows the name is OPTION=VALUE, all of it")
-        description = Description(options, read)
+        description = Description(_over(options, under.get(name, {})), read)
         spec = dialects[name](description)
         description.end()
     except ValueError as e:
         raise ValueError(f"dialect {name}: {e}") from None
     return spec
+
+
+def _over(options: dict[str, str], under: Mapping[str, str]) -> dict[str, str]:
+    over = {**under, **options}
+    if "tokenFile" in options and "token" not in options:
+        over.pop("token", None)
+    return over
 
 
 def _required(text: str) -> bool:

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Means, routeTo
 from tunnelkit.dialects.pipe.forwarding import Forwarding
 from tunnelkit.dialects.pipe.ways import Ways
+from tunnelkit.dialects.pipe.words import clientWords
 from tunnelkit.dialects.way import hostOf
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -95,4 +96,5 @@ PIPE: Final = ClientDialect(
     port=8910,
     check=_check,
     make=PipeClient,
+    words=clientWords,
 )
