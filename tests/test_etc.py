@@ -68,6 +68,27 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual((app.local, app.proxy), (SocketPath("/run/app.sock"), 2))
         self.assertEqual((dns.kind, dns.local), ("udp", HostPort("127.0.0.1", 53)))
 
+    def test_pipe(self) -> None:
+        """
+        The example of a client at a server of pipe's is taken as it is, beside a
+        secret.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        shutil.copy(ETC / "pipeclient.toml", folder)
+        (folder / "pipe.token").write_text("open sesame\n")
+        (folder / "pipe.token").chmod(0o600)
+        options = client.Options(environ={})
+        options.parseOptions(["--config", str(folder / "pipeclient.toml")])
+        settings = options.abroad
+        assert settings is not None
+        self.assertEqual(
+            (settings.dialect.name, settings.token), ("pipe", "open sesame")
+        )
+        web, dns = settings.tunnels
+        self.assertEqual((web.port, web.subdomain), (9000, "www"))
+        self.assertEqual((dns.kind, dns.port), ("udp", 5300))
+
     def test_portal(self) -> None:
         """
         The portal's example is taken as it is, beside a secret.

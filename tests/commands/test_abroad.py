@@ -169,6 +169,94 @@ class SettingsTests(AbroadCase):
         self.assertIn("who reads one of its logins", "\n".join(options.warnings))
 
 
+class ConfigTests(AbroadCase):
+    """
+    Who has a configuration file of pipe's needs no other.
+    """
+
+    def setUp(self) -> None:
+        """
+        Write one.
+        """
+        super().setUp()
+        self.path = self.file(
+            "pc.toml",
+            """
+            server-addr = "vps:7000"
+            token = "open sesame"
+            [[forwards]]
+            proxy-name = "web"
+            remote-port = 9000
+            local-port = 3000
+            proxy-type = "tcp"
+            """,
+        )
+
+    def test_alone(self) -> None:
+        """
+        It says all, and which dialect is spoken.
+        """
+        settings = self.settings("--pipe-config", self.path)
+        self.assertEqual(settings.dialect, PIPE)
+        self.assertEqual(settings.place.server, HostPort("vps", 7000))
+        self.assertEqual(settings.token, "open sesame")
+        (web,) = settings.tunnels
+        self.assertEqual((web.name, web.port), ("web", 9000))
+
+    def test_flagsWin(self) -> None:
+        """
+        What is given by hand wins over it.
+        """
+        settings = self.settings(
+            *("--pipe-config", self.path),
+            *("--dialect", "pipe", "--server", "other", "--token", "abc"),
+            *("--tunnel", "tcp:1:port=2:name=x"),
+        )
+        self.assertEqual(settings.place.server, HostPort("other", 8910))
+        self.assertEqual(settings.token, "abc")
+        self.assertEqual([each.name for each in settings.tunnels], ["x"])
+
+    def test_ownFile(self) -> None:
+        """
+        It may be named by a file of ours, and be beside that.
+        """
+        config = self.file("client.toml", 'pipe-config = "pc.toml"\ngrace = 3\n')
+        settings = self.settings("--config", config)
+        self.assertEqual((settings.token, settings.grace), ("open sesame", 3.0))
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong in it is said with its name, and the secret is not.
+        """
+        for text, words in (
+            ("token = 1", "the key 'token' takes a text in quotes"),
+            ("colour = 1", "'colour'"),
+            ('server-addr = "vps:x"\ntoken = "x"', "'x' is not a port"),
+            ('token = "x"', "--server is missing"),
+            ('server-addr = "vps"\ntoken = "secretive"', "--tunnel is missing"),
+            ('server-addr = "vps"', "--token is missing"),
+        ):
+            told = self.refusal("--pipe-config", self.file("bad.toml", text))
+            self.assertIn(words, told)
+            self.assertNotIn("secretive", told)
+        self.assertIn("cannot be read", self.refusal("--pipe-config", "nowhere"))
+
+    def test_other(self) -> None:
+        """
+        It is of no use to another dialect.
+        """
+        words = self.refusal(*TOYING, "--pipe-config", self.path)
+        self.assertIn("--pipe-config is for the dialect pipe, and toy is to be", words)
+
+    def test_readable(self) -> None:
+        """
+        That everybody can read the secret in it is said.
+        """
+        Path(self.path).chmod(0o644)
+        options = self.options("--pipe-config", self.path)
+        self.assertIn("can read the token in", "\n".join(options.warnings))
+
+
 class RefusalTests(AbroadCase):
     """
     What cannot be is refused in words.

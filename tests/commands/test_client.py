@@ -237,6 +237,16 @@ class RefusalTests(OptionsCase):
         )
         # Ports that the server picks are not the same one.
         self.settings(*NEEDED, "--tunnel", "tcp:8001")
+        # Nor are those of TCP and of UDP.
+        both = ("--tunnel", "tcp:53:port=5300", "--tunnel", "udp:53:port=5300")
+        self.settings(*NEEDED, *both)
+
+    def test_subdomain(self) -> None:
+        """
+        A name below a domain is refused where no server would hear of it.
+        """
+        words = self.refusal("--server", "vps", "--tunnel", "tcp:1:subdomain=www")
+        self.assertIn("tcp-127.0.0.1:1 has subdomain=, which is for", words)
 
     def test_insecure(self) -> None:
         """

@@ -21,10 +21,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.admin.asking import TOKEN, FakeSource
 from tunnelkit.commands import server
 from tunnelkit.commands.server import Options, adminSite
+from tunnelkit.dialects.pipe.spec import PipeSpec
 from tunnelkit.settings import ServerSettings
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
 
+PS = """
+port = 7000
+admin-port = 7001
+domain-tunnel = true
+domain = "example.com"
+token = "abc"
+"""
 OWN = Token("default", "0123456789abcdef0123456789abcdef01234567")
 ENVIRON = {"STATE_DIRECTORY": "/var/lib/tunnelkit"}
 DEFAULTS = ServerSettings(
@@ -288,6 +296,108 @@ class SettingsTests(OptionsCase):
         options = Options(ENVIRON)
         flags = {name.rstrip("=") for name in options.longOpt}
         self.assertEqual(flags - {"config", "help", "version"}, set(Options.fileKeys))
+
+
+class DialectTests(OptionsCase):
+    """
+    Other systems' clients are let in where the operator says so.
+    """
+
+    def pipe(self, *arguments: str) -> PipeSpec:
+        """
+        Give what a command line comes to, for pipe.
+        """
+        (spec,) = self.settings(*arguments).dialects
+        assert isinstance(spec, PipeSpec)
+        return spec
+
+    def test_off(self) -> None:
+        """
+        No dialect is spoken unless it is asked for.
+        """
+        self.assertEqual(self.settings().dialects, ())
+
+    def test_pipe(self) -> None:
+        """
+        A description says how one is spoken.
+        """
+        path = self.file("pipe.token", "open sesame\n")
+        for text, spec in (
+            ("pipe:token=abc", PipeSpec("abc")),
+            (f"pipe:tokenFile={path}", PipeSpec("open sesame")),
+            (
+                r"pipe:token=abc:skew=0:tls=required:domain=Example.com.:"
+                r"caddy=http\://10.0.0.2\:2019",
+                PipeSpec("abc", 0.0, True, "example.com", "http://10.0.0.2:2019"),
+            ),
+        ):
+            self.assertEqual(self.pipe("--dialect", text), spec)
+
+    def test_file(self) -> None:
+        """
+        It may stand in a file, where files are looked for beside that.
+        """
+        self.file("pipe.token", "open sesame\n")
+        path = self.file("s.toml", 'dialect = ["pipe:tokenFile=pipe.token"]\n')
+        self.assertEqual(self.pipe("--config", path), PipeSpec("open sesame"))
+
+    def test_config(self) -> None:
+        """
+        A file of pipe's own server says the same, and its ports.
+        """
+        path = self.file("ps.toml", PS)
+        settings = self.settings("--pipe-config", path)
+        self.assertEqual(settings.dialects, (PipeSpec("abc", domain="example.com"),))
+        self.assertEqual(settings.ports, ("tcp6:7000:backlog=4096",))
+        self.assertEqual(settings.admin, "tcp:7001:interface=127.0.0.1:backlog=4096")
+        off = self.file("off.toml", 'token = "abc"\nadmin-port = 0\n')
+        settings = self.settings("--pipe-config", off)
+        self.assertEqual((settings.admin, settings.ports), (None, DEFAULTS.ports))
+
+    def test_flagsWin(self) -> None:
+        """
+        What is given by hand wins over it.
+        """
+        path = self.file("ps.toml", PS)
+        secret = self.file("pipe.token", "open sesame\n")
+        settings = self.settings(
+            *("--pipe-config", path, "--port", "7002", "--admin", "off"),
+            *("--dialect", f"pipe:tokenFile={secret}:skew=0"),
+        )
+        self.assertEqual(
+            settings.dialects, (PipeSpec("open sesame", 0.0, domain="example.com"),)
+        )
+        self.assertEqual(settings.ports, ("tcp6:7002:backlog=4096",))
+        self.assertIsNone(settings.admin)
+
+    def test_refused(self) -> None:
+        """
+        What cannot be is said in words, and no secret is.
+        """
+        for arguments, words in (
+            (("--dialect", "frp:token=secretive"), "there is no dialect 'frp'"),
+            (("--dialect", "pipe"), "dialect pipe: it has no secret"),
+            (("--dialect", "pipe:token=secretive:colour=1"), "no option 'colour'"),
+            (("--dialect", "pipe:token=secretive:caddy=x"), "without domain="),
+            (("--dialect", "pipe:token=secretive:domain=a..b"), "is not a domain"),
+            (
+                ("--dialect", "pipe:token=secretive:domain=a.b:caddy=x"),
+                "is not the address of an API",
+            ),
+            (("--dialect", "pipe:token=secretive:skew=x"), "skew=: 'x'"),
+            (("--dialect", "pipe:token=a", "--dialect", "pipe:token=b"), "given twice"),
+            (
+                ("--pipe-config", self.file("a.toml", "port = 1\n")),
+                "--pipe-config: dialect pipe: it has no secret",
+            ),
+            (
+                ("--pipe-config", self.file("b.toml", 'tokn = "secretive"\n')),
+                "'tokn'",
+            ),
+        ):
+            told = self.refusal(*arguments)
+            self.assertIn(words, told)
+            self.assertNotIn("secretive", told)
 
 
 class RefusalTests(OptionsCase):

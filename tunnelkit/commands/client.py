@@ -10,7 +10,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
@@ -27,6 +27,8 @@ from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
+
+T = TypeVar("T")
 
 
 class Options(ServerOptions):
@@ -192,12 +194,13 @@ def _checkTwice(tunnels: Sequence[TunnelSpec]) -> None:
             f"--tunnel: two tunnels are called {name!r}: give one of them another name"
             " with :name=NAME"
         )
-    for port in _twice(tunnel.port for tunnel in tunnels if tunnel.port):
+    # The ports of TCP and of UDP have nothing to do with each other.
+    for _, port in _twice((each.kind, each.port) for each in tunnels if each.port):
         raise UsageError(
             f"--tunnel: two tunnels ask for the public port {port}: give one of them"
             " another with :port=PUBLIC, or none, and the server picks one"
         )
 
 
-def _twice(values: Iterable[object]) -> list[object]:
+def _twice(values: Iterable[T]) -> list[T]:
     return [value for value, count in Counter(values).items() if count > 1]

@@ -11,7 +11,7 @@ from tests.dialects.pipe.case import PUBLIC, TOKEN, PipeCase, packets
 from tests.network import Speaker
 from tests.whole import PORT
 from tunnelkit.dialects.doorway import DELAY, PATIENCE
-from tunnelkit.dialects.pipe.exchanges import PATIENCE as FOR_A_VISITOR
+from tunnelkit.dialects.exchanges import PATIENCE as FOR_A_VISITOR
 from tunnelkit.dialects.pipe.spec import PipeSpec
 from tunnelkit.relay.join import IDLE
 from tunnelkit.tunnels.published import PROBE

@@ -20,9 +20,9 @@ from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.control.names import hostOr, legible
 from tunnelkit.control.session import Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.exchanges import Visitors
 from tunnelkit.dialects.pipe.caddy import Route
 from tunnelkit.dialects.pipe.datagrams import Datagrams
-from tunnelkit.dialects.pipe.exchanges import Visitors
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName

@@ -15,8 +15,8 @@ from typing import Final, cast
 from twisted.internet.interfaces import IDelayedCall
 
 from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.exchanges import PATIENCE, Exchanges
 from tunnelkit.dialects.house import House
-from tunnelkit.dialects.pipe.exchanges import PATIENCE, Exchanges
 from tunnelkit.dialects.pipe.packeted import PacketCarrier
 from tunnelkit.relay.connection import Connection
 from tunnelkit.relay.flows.ends import VisitorFlow

@@ -16,10 +16,10 @@ from zope.interface import implementer
 
 from tunnelkit.control.names import legible
 from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.exchanges import Exchanges
 from tunnelkit.dialects.house import House
 from tunnelkit.dialects.pipe.caddy import Subdomains
 from tunnelkit.dialects.pipe.control import Control
-from tunnelkit.dialects.pipe.exchanges import Exchanges
 from tunnelkit.interfaces import IDialect
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.wire.frames import WireError

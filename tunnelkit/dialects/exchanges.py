@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.dialects.pipe.test_dialect -*-
 """
-Exchanges: connections that pipe's clients were asked for, by the id that each brings.
+Exchanges: connections that clients of dialects were asked for, by the id that each
+brings: how those have it that carry every visitor on a connection of his own.
 """
 
 from __future__ import annotations

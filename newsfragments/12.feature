@@ -1,0 +1,1 @@
+``--dialect pipe:token=SECRET`` lets stock clients of pipe in on the server's port, names below a domain through Caddy included, and ``tunnelclient --dialect pipe`` publishes through its stock servers; ``--pipe-config FILE`` reads the files of either as they are. docs/dialects says what each protects, and how to write one.
