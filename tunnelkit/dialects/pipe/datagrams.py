@@ -147,6 +147,16 @@ class _Carrier(PacketCarrier[FromClient]):
         super().adopt(flow)
         self.name(flow.id, parseHostPort(cast(VisitorFlow, flow).peer))
 
+    def carry(
+        self, connection: Connection, rest: bytes, lost: Callable[[], None]
+    ) -> None:
+        """
+        Cross on a connection from now on: questions that went by another have no
+        answers here.
+        """
+        self._asked.clear()
+        super().carry(connection, rest, lost)
+
     def _sent(self, number: int) -> None:
         self._latest = number
         self._asked.append((self._clock.seconds(), number))
