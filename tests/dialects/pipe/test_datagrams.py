@@ -82,7 +82,7 @@ class DatagramCase(PipeCase):
         """
         return HostPort("127.0.0.1", post.transport.getHost().port)
 
-    def ask(self, post: Post, words: bytes) -> None:
+    def write(self, post: Post, words: bytes) -> None:
         """
         Have a visitor say something.
         """
@@ -142,8 +142,8 @@ class AnswerTests(DatagramCase):
         self.network.elapse(1.0)
         self.assertEqual(packets(self.control.heard)[2:], [Heartbeat()])
         visitor = self.visitor()
-        self.ask(visitor, b"question")
-        self.ask(visitor, b"")
+        self.write(visitor, b"question")
+        self.write(visitor, b"")
         where = self.address(visitor)
         self.assertEqual(
             self.carried(), [Datagram(b"question", where), Datagram(b"", where)]
@@ -154,7 +154,7 @@ class AnswerTests(DatagramCase):
         Where there is one visitor, all is for him, unasked or late as it may be.
         """
         visitor = self.visitor()
-        self.ask(visitor, b"question")
+        self.write(visitor, b"question")
         self.answer(b"answer")
         self.answer(b"and more")
         self.answer(b"")
@@ -168,9 +168,9 @@ class AnswerTests(DatagramCase):
         Where there are more, answers come in the order of the questions.
         """
         one, two = self.visitor(), self.visitor()
-        self.ask(one, b"1")
-        self.ask(two, b"2")
-        self.ask(one, b"3")
+        self.write(one, b"1")
+        self.write(two, b"2")
+        self.write(one, b"3")
         for answer in (b"to 1", b"to 2", b"to 3"):
             self.answer(answer)
         self.assertEqual(self.heard(one), [b"to 1", b"to 3"])
@@ -181,8 +181,8 @@ class AnswerTests(DatagramCase):
         What a service says unasked is for who has asked last.
         """
         one, two = self.visitor(), self.visitor()
-        self.ask(one, b"1")
-        self.ask(two, b"2")
+        self.write(one, b"1")
+        self.write(two, b"2")
         self.answer(b"to 1")
         self.answer(b"to 2")
         self.answer(b"news")
@@ -193,9 +193,9 @@ class AnswerTests(DatagramCase):
         A question that got no answer is forgotten, and does not take the next one's.
         """
         one, two = self.visitor(), self.visitor()
-        self.ask(one, b"nobody answers that")
+        self.write(one, b"nobody answers that")
         self.network.elapse(ANSWER + 0.1)
-        self.ask(two, b"2")
+        self.write(two, b"2")
         self.answer(b"to 2")
         self.assertEqual((self.heard(one), self.heard(two)), ([], [b"to 2"]))
 
@@ -204,7 +204,7 @@ class AnswerTests(DatagramCase):
         Nor does one whose visitor is gone: his flow ends when nothing has come for a
         while, and what comes for him then is a stray.
         """
-        self.ask(self.visitor(), b"1")
+        self.write(self.visitor(), b"1")
         for _ in range(int(IDLE) + 2):
             self.network.elapse(1.0)
         (tunnel,) = self.server.status().tunnels
@@ -225,8 +225,8 @@ class AnswerTests(DatagramCase):
         the address of nobody is a stray.
         """
         one, two = self.visitor(), self.visitor()
-        self.ask(one, b"1")
-        self.ask(two, b"2")
+        self.write(one, b"1")
+        self.write(two, b"2")
         self.answer(b"to 2", self.address(two))
         self.answer(b"to 1", self.address(one))
         self.answer(b"and more", self.address(one))
@@ -240,7 +240,7 @@ class AnswerTests(DatagramCase):
         The admin rooms count what crosses.
         """
         visitor = self.visitor()
-        self.ask(visitor, b"question")
+        self.write(visitor, b"question")
         self.answer(b"answer!")
         (tunnel,) = self.server.status().tunnels
         self.assertEqual((tunnel.received, tunnel.sent), (8, 7))
@@ -258,8 +258,8 @@ class TroubleTests(DatagramCase):
         carried whole.
         """
         visitor = self.visitor()
-        self.ask(visitor, b"x" * 60000)
-        self.ask(visitor, b"y" * 48000)
+        self.write(visitor, b"x" * 60000)
+        self.write(visitor, b"y" * 48000)
         (packet,) = self.carried()
         self.assertEqual(packet.payload, b"y" * 48000)
         self.assertEqual(self.drops, {"unsent": 1})
@@ -273,10 +273,10 @@ class TroubleTests(DatagramCase):
         self.carrying.wire.frozen = True
         count = 3 * MOST // 30000 + 10
         for number in range(count):
-            self.ask(visitor, b"%6d" % number + b"x" * 30000)
+            self.write(visitor, b"%6d" % number + b"x" * 30000)
         self.assertGreater(self.drops["queue"], 0)
         self.network.elapse(2 * AGE)
-        self.ask(visitor, b"%6d" % count)
+        self.write(visitor, b"%6d" % count)
         self.carrying.wire.frozen = False
         self.network.settle()
         numbers = [int(each.payload[:6]) for each in self.carried()]
@@ -291,16 +291,16 @@ class TroubleTests(DatagramCase):
         and what they say meanwhile waits for a moment at most.
         """
         visitor = self.visitor()
-        self.ask(visitor, b"before")
+        self.write(visitor, b"before")
         self.carrying.wire.abortConnection()
         self.network.settle()
-        self.ask(visitor, b"meanwhile")
+        self.write(visitor, b"meanwhile")
         self.network.elapse(AGAIN - 0.1)
         self.assertEqual(len(self.asked()), 1)
         self.network.elapse(0.2)
         self.assertEqual(len(self.asked()), 2)
         self.carrying = self.bring()
-        self.ask(visitor, b"after")
+        self.write(visitor, b"after")
         self.assertEqual([each.payload for each in self.carried()], [b"after"])
         self.answer(b"answer")
         self.assertEqual(self.heard(visitor), [b"answer"])
@@ -311,11 +311,11 @@ class TroubleTests(DatagramCase):
         Questions that were lost with it get no answers to later ones.
         """
         one, two = self.visitor(), self.visitor()
-        self.ask(one, b"lost")
+        self.write(one, b"lost")
         self.carrying.wire.abortConnection()
         self.network.elapse(AGAIN + 0.1)
         self.carrying = self.bring()
-        self.ask(two, b"2")
+        self.write(two, b"2")
         self.answer(b"to 2")
         self.assertEqual((self.heard(one), self.heard(two)), ([], [b"to 2"]))
 
@@ -326,7 +326,7 @@ class TroubleTests(DatagramCase):
         visitor = self.visitor()
         self.carrying.wire.loseConnection()
         self.network.elapse(AGAIN)
-        self.ask(visitor, b"now")
+        self.write(visitor, b"now")
         self.carrying = self.bring()
         self.assertEqual([each.payload for each in self.carried()], [b"now"])
 
@@ -352,7 +352,7 @@ class TroubleTests(DatagramCase):
         again = self.come(Exchange(self.asked()[-1], "udp"))
         self.assertEqual(again.ended, "end")
         visitor = self.visitor()
-        self.ask(visitor, b"question")
+        self.write(visitor, b"question")
         self.assertEqual(len(self.carried()), 1)
 
     def test_junk(self) -> None:
@@ -360,14 +360,14 @@ class TroubleTests(DatagramCase):
         What is no datagram ends the connection, and not the forward.
         """
         visitor = self.visitor()
-        self.ask(visitor, b"before")
+        self.write(visitor, b"before")
         for junk in (b"\x09\0\0", encode(Cancel("dns", PUBLIC)), b"\x07\0\x02[]"):
             self.carrying.say(junk)
             self.network.settle()
             self.assertEqual(self.carrying.ended, "reset")
             self.network.elapse(AGAIN + 0.1)
             self.carrying = self.bring()
-            self.ask(visitor, b"after")
+            self.write(visitor, b"after")
             self.assertEqual([each.payload for each in self.carried()], [b"after"])
 
     @given(st.binary(max_size=100))
@@ -387,7 +387,7 @@ class TroubleTests(DatagramCase):
         It does not matter how the network cuts answers.
         """
         visitor = self.visitor()
-        self.ask(visitor, b"question")
+        self.write(visitor, b"question")
         said = encode(Datagram(b"one")) + encode(Datagram(b"two"))
         for cut in range(len(said) + 1):
             visitor.heard.clear()
@@ -416,7 +416,7 @@ class EndTests(DatagramCase):
         """
         The client is gone: so is the port, and the connection.
         """
-        self.ask(self.visitor(), b"question")
+        self.write(self.visitor(), b"question")
         self.control.wire.abortConnection()
         self.network.settle()
         self.assertOver()
@@ -425,7 +425,7 @@ class EndTests(DatagramCase):
         """
         The same where the client takes it back.
         """
-        self.ask(self.visitor(), b"question")
+        self.write(self.visitor(), b"question")
         self.come(Cancel("dns", PUBLIC))
         self.assertOver()
 
@@ -444,7 +444,7 @@ class EndTests(DatagramCase):
         """
         The same where the server stops.
         """
-        self.ask(self.visitor(), b"question")
+        self.write(self.visitor(), b"question")
         self.stop(self.server)
         self.assertEqual(self.carrying.ended, "reset")
         self.assertNotIn(PORT, self.network.ports)
