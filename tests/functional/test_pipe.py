@@ -98,6 +98,13 @@ class PipeCase(FunctionalCase):
         except OSError:
             return False
 
+    def accepting(self, port: int) -> bool:
+        """
+        Tell whether something listens on a port.
+        """
+        with socket.socket() as trial:
+            return trial.connect_ex((HOST, port)) == 0
+
     async def servedSoon(self, port: int) -> None:
         """
         Wait until a visitor is served.
@@ -183,6 +190,26 @@ class OwnTests(PipeCase):
         self.assertEqual(received.ending, Ending.RESET)
         successor = self.forwarding(server.port, tunnel)
         await successor.leads()
+
+    async def test_stops(self) -> None:
+        """
+        A client that is told to stop lets its visitor finish, has its port freed
+        before, and ends well.
+        """
+        service, port = self.service(), freePort()
+        server = self.serving()
+        client = self.forwarding(server.port, f"{service.tunnel}:port={port}:name=echo")
+        await client.leads()
+        visitor = await deferToThread(connected, (HOST, port))
+        self.addCleanup(visitor.close)
+        visitor.sendall(b"one")
+        self.assertEqual(await deferToThread(visitor.recv, 3), b"one")
+        client.signal("TERM")
+        await until(lambda: not self.accepting(port), "nobody new is let in")
+        visitor.sendall(b"two")
+        self.assertEqual(await deferToThread(visitor.recv, 3), b"two")
+        visitor.close()
+        self.assertEqual(await client.exited(), 0)
 
     async def test_wrongToken(self) -> None:
         """
@@ -308,9 +335,4 @@ class StockTests(PipeCase):
         await self.servedSoon(public)
         client.signal("INT")
         self.assertEqual(await client.exited(), 0)
-
-        def free() -> bool:
-            with socket.socket() as trial:
-                return trial.connect_ex((HOST, public)) != 0
-
-        await until(free, "the port is free")
+        await until(lambda: not self.accepting(public), "the port is free")

@@ -58,7 +58,8 @@ class AdoptedCase(TestCase):
         """
         self.relay = RELAYS[self.path](cast(Any, reactor), 300.0)
         self.withhold = False
-        self.opening = b""
+        self.opening = self.said = b""
+        self.refusing = False
         self.visitors: list[IEnd] = []
         self.joins: list[IJoin] = []
         self.joined: Deferred[None] = Deferred()
@@ -84,7 +85,11 @@ class AdoptedCase(TestCase):
         """
         A connection can speak: adopt it, and join it to the visitor.
         """
-        end = self.relay.adopt(arriving.connection, b"early ", self.withhold)
+        end = self.relay.adopt(arriving.connection, b"early ", self.withhold, self.said)
+        if self.refusing:
+            end.refuse(ResetCode.REFUSED, "nobody is there")
+            self.joined.callback(None)
+            return
         join = self.relay.join(self.visitors.pop(0), end, self.opening)
         self.joins.append(join)
         self.addCleanup(join.abort, ResetCode.INTERNAL, "the test is over")
@@ -141,6 +146,16 @@ class AdoptedTests(AdoptedCase):
         answer = await deferToThread(receiveExactly, visitor, 12)
         self.assertEqual(answer, b"early answer")
         self.assertEqual((self.joins[0].forth, self.joins[0].back), (8, 12))
+
+    async def test_said(self) -> None:
+        """
+        What is to be said first goes ahead of all.
+        """
+        self.said, self.opening = b"hello ", b"opened "
+        visitor, other = await self.meet()
+        visitor.sendall(b"question")
+        asked = await deferToThread(receiveExactly, other, 21)
+        self.assertEqual(asked, b"hello opened question")
 
     async def test_theirEnd(self) -> None:
         """
@@ -248,6 +263,15 @@ class PlainAdoptedTests(AdoptedTests):
         ended = await deferToThread(receive, other)
         self.assertEqual(ended.ending, Ending.END)
         self.assertEqual(await self.outcome(), Outcome())
+
+    async def test_refused(self) -> None:
+        """
+        A connection that is refused at once has said it all the same.
+        """
+        self.said, self.refusing = b"hello ", True
+        _, other = await self.meet()
+        got = await deferToThread(receive, other)
+        self.assertEqual((got.first, got.ending), (b"hello ", Ending.RESET))
 
 
 class FastAdoptedTests(PlainAdoptedTests):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
@@ -170,6 +170,27 @@ class OwnTests(OwnCase):
         self.assertEqual(len({port for _, port in service.heard}), 1)
         self.network.elapse(2 * AGAIN)
         self.assertEqual(len(self.server.status().tunnels), 1)
+
+    def test_datagramsContested(self) -> None:
+        """
+        When another client asks for the port of one that lives, no datagram is lost by
+        that.
+        """
+        service, visitor = self.post(5300), self.post()
+        client = self.forwarded("udp:5300:port=9000:name=dns")
+        visitor.say(b"before", 9000)
+        self.network.settle()
+        other = self.abroad(PIPE, "udp:5300:port=9000:name=other", token=TOKEN)
+        other.startService()
+        self.network.settle()
+        visitor.say(b"meanwhile", 9000)
+        self.network.elapse(0.5)
+        visitor.say(b"after", 9000)
+        self.network.settle()
+        heard = [words for words, _ in service.heard]
+        self.assertEqual(heard, [b"before", b"meanwhile", b"after"])
+        self.assertTrue(client.tunnels[0].address)
+        self.assertEqual(other.tunnels[0].address, "")
 
     def test_serverRestarts(self) -> None:
         """
@@ -491,6 +512,35 @@ class StockTests(StockCase):
             self.say(Heartbeat())
         self.assertEqual(len(flows), 0)
 
+    def test_datagramsTwice(self) -> None:
+        """
+        Of two connections for datagrams the one counts on which something came last,
+        and either when the other is gone.
+        """
+        service = Post()
+        network: Any = self.network
+        box = network.listenUDP(5300, service, "127.0.0.1")
+        self.addCleanup(box.stopListening)
+        self.begun("udp:5300:port=9000:name=dns")
+        self.say(Forwarded(True), Exchange("0123abcd", "udp"))
+        self.say(Exchange("1123abcd", "udp"), Exchange("2123abcd", "udp"))
+        first, second, third = self.came[1:]
+        self.assertEqual((first.ended, second.ended, third.ended), ("", "reset", ""))
+        someone = HostPort("192.0.2.1", 5)
+        self.say(Datagram(b"1", someone), on=first)
+        self.say(Datagram(b"2", someone), on=third)
+        service.say(b"A", service.heard[0][1])
+        self.network.settle()
+        self.assertEqual([words for words, _ in service.heard], [b"1", b"2"])
+        self.assertEqual(self.said(third)[1:], [Datagram(b"A", someone)])
+        self.assertEqual(first.ended, "reset")
+        self.say(Exchange("3123abcd", "udp"))
+        third.wire.abortConnection()
+        self.network.settle()
+        service.say(b"B", service.heard[0][1])
+        self.network.settle()
+        self.assertEqual(self.said(self.came[4])[1:], [Datagram(b"B", someone)])
+
     def test_silentAnswer(self) -> None:
         """
         A server that takes a request and says nothing is given up.
@@ -526,6 +576,7 @@ class StockTests(StockCase):
         told = "\n".join(self.log.lines("warn"))
         self.assertIn(f"{MOST} connections are on their way already", told)
 
+    @settings(deadline=None)
     @given(st.binary(min_size=1, max_size=100))
     def test_fuzzed(self, junk: bytes) -> None:
         """

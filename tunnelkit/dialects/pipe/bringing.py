@@ -18,6 +18,7 @@ from tunnelkit.carrier.route import Reached, Unreached
 from tunnelkit.dialects.abroad import Means
 from tunnelkit.dialects.pipe.landing import Landing
 from tunnelkit.dialects.pipe.ways import Ways
+from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
@@ -57,6 +58,7 @@ class Bringing:
         self._opening: set[Deferred[Reached]] = set()
         self._count = 0
         self._landing: Landing | None = None
+        self._spare = _Spare(self._carry)
         self._clock = means.reactor
         self._unserved = unserved
         self._waiting: IDelayedCall | None = None
@@ -81,6 +83,7 @@ class Bringing:
             opening.cancel()
         self._bursts.stop()
         self._wait()
+        self._spare.close()
         if self._landing is not None:
             self._landing.close()
 
@@ -95,24 +98,36 @@ class Bringing:
         said = self._ways.opening(Exchange(exchange.id, spec.kind))
         if isinstance(local, LocalUDP):
             reached.connection.transport.write(said)
-            self._land(local).carry(reached.connection, b"", self._lost)
+            self._land(local, reached.connection)
         else:
             # Of its end a stock server makes nothing, and ours passes it on.
             end = self._relay.adopt(reached.connection, b"", opening=said)
             self._count += 1
             local.started(end, Start(self._count, spec.name, spec.kind, "", ""))
 
-    def _land(self, local: LocalUDP) -> Landing:
-        self._wait()
+    def _land(self, local: LocalUDP, connection: Connection) -> None:
         if self._landing is None:
             self._landing = Landing(self._spec.name, local, self._clock)
-        return self._landing
+        if self._landing.carries:
+            # A server of ours asks for one, too, to see whether we live.
+            self._spare.replace(connection)
+        else:
+            self._carry(connection, b"")
+
+    def _carry(self, connection: Connection, rest: bytes) -> None:
+        assert self._landing is not None, "it is made with the first connection"
+        self._wait()
+        self._landing.carry(connection, rest, self._lost)
 
     def _lost(self) -> None:
         """
         The connection of the datagrams is gone.  A server of ours asks for another; a
         stock one does not.
         """
+        spare = self._spare.take()
+        if spare is not None:
+            self._carry(spare, b"")
+            return
         self._wait()
         self._waiting = self._clock.callLater(
             AGAIN,
@@ -137,3 +152,55 @@ class Bringing:
             name=self._spec.name,
             sentence=sentence,
         )
+
+
+class _Spare(Holder):
+    """
+    A second connection for datagrams: the first is left for it when something comes
+    there, or when that is gone.
+    """
+
+    def __init__(self, spoke: Callable[[Connection, bytes], None]) -> None:
+        """
+        @param spoke: told of the connection when something comes there.
+        """
+        self._spoke = spoke
+        self._there: Connection | None = None
+
+    def replace(self, connection: Connection) -> None:
+        """
+        Have another one.
+        """
+        self.close()
+        self._there = connection
+        connection.hold(self)
+
+    def take(self) -> Connection | None:
+        """
+        Give it away, where there is one.
+        """
+        there, self._there = self._there, None
+        return there
+
+    def close(self) -> None:
+        """
+        Close it.
+        """
+        there = self.take()
+        if there is not None:
+            there.hold(Holder())
+            there.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        It is the one that counts.
+        """
+        there = self.take()
+        if there is not None:
+            self._spoke(there, data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        It is gone, as is one that was to show that we live.
+        """
+        self._there = None
