@@ -150,9 +150,8 @@ class Server(Service):
         @return: whether this is the first start.
         """
         settings, folder = self._settings, self._folder
-        names = dict.fromkeys(
-            (settings.hostname or socket.gethostname(), "localhost", "127.0.0.1", "::1")
-        )
+        own = settings.hostname or socket.gethostname()
+        names = dict.fromkeys((own, "localhost", "127.0.0.1", "::1"))
         self._begin(folder.lock, folder.unlock)
         prepared = folder.prepare(
             self._random,
@@ -182,6 +181,7 @@ class Server(Service):
             clock=self._reactor,
             now=self._now,
             choose=self._choose,
+            picked=settings.picked,
         )
         self._begin(self._leases.load, self._leases.close)
         return prepared.user

@@ -28,6 +28,8 @@ class ServerSettings:
     @ivar bind: the address of public ports; empty for all interfaces.
     @ivar bindUDP: the address of those for UDP, where that is another.
     @ivar allowed: the public ports that clients may ask for.
+    @ivar picked: those of them from which the server picks where a client leaves it the
+        choice; None for the usual ones.
     @ivar hostname: the host in public addresses; empty for the one that the client
         dialled.
     @ivar insecure: whether plain TCP is accepted beside TLS.
@@ -47,6 +49,7 @@ class ServerSettings:
     bind: str = ""
     bindUDP: str = ""
     allowed: PortSet
+    picked: PortSet | None = None
     hostname: str = ""
     insecure: bool = False
     behindTLS: bool = False

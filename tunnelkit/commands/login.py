@@ -149,6 +149,7 @@ class ServerOptions(LoginOptions):
         "dialect": text,
         "ca": text,
         "allow": texts,
+        "mgrok-config": text,
         "pipe-config": text,
     }
 

@@ -29,6 +29,7 @@ from tunnelkit.commands.config import (
     truth,
 )
 from tunnelkit.commands.endpoints import DEFAULT_PORT, hasIPv6, listening, portsOf
+from tunnelkit.commands.foreign import Told
 from tunnelkit.commands.options import (
     GRACE,
     GRACE_OPTION,
@@ -37,7 +38,6 @@ from tunnelkit.commands.options import (
     seconds,
 )
 from tunnelkit.commands.process import inProcess, theReactor
-from tunnelkit.dialects.foreign import ServerWords
 from tunnelkit.dialects.known import DIALECTS, FILES
 from tunnelkit.dialects.spec import DialectSpec, parseDialect
 from tunnelkit.server import Server
@@ -188,7 +188,7 @@ class Options(ConfiguredOptions):
         self["port"] = self["dialect"] = None
         self._ipv6 = ipv6
         self._wrote: dict[str, str] = {}
-        self._words: dict[str, ServerWords] = {}
+        self._told = Told({})
 
     def opt_port(self, where: str) -> None:
         """
@@ -215,12 +215,15 @@ class Options(ConfiguredOptions):
         found = {
             name: self.content(f"{name}-config", read) for name, read in FILES.items()
         }
-        self._words = {name: words for name, words in found.items() if words}
+        self._told = Told({name: words for name, words in found.items() if words})
         descriptions = self._ports()
-        admin = self.one("admin", self._admin, self._usualAdmin())
+        admin = self.one(
+            "admin", self._admin, self._admin(self._told.admin(ADMIN_PORT))
+        )
         listened = descriptions if admin is None else (*descriptions, admin)
         self._checkTwice(listened)
         certificate, key = self._certificate()
+        allowed = self._allowed(portsOf(listened))
         self.settings = ServerSettings(
             ports=descriptions,
             state=self.folder("state") or defaultState(self.environ),
@@ -228,7 +231,8 @@ class Options(ConfiguredOptions):
             key=key,
             bind=self.one("bind", address, ""),
             bindUDP=self.one("bind-udp", address, ""),
-            allowed=self._allowed(portsOf(listened)),
+            allowed=allowed,
+            picked=self._told.picked(allowed),
             hostname=self.one("hostname", hostName, ""),
             insecure=self.flag("insecure"),
             behindTLS=self.flag("behind-tls"),
@@ -240,19 +244,12 @@ class Options(ConfiguredOptions):
         )
 
     def _ports(self) -> tuple[str, ...]:
-        told = [words.port for words in self._words.values() if words.port is not None]
-        usual = dict.fromkeys(told or [DEFAULT_PORT])
         return self.every("port", self._listening) or tuple(
-            self._listening(str(port)) for port in usual
+            map(self._listening, self._told.places(DEFAULT_PORT))
         )
 
-    def _usualAdmin(self) -> str | None:
-        told = [words.admin for words in self._words.values()]
-        port = next((each for each in told if each is not None), ADMIN_PORT)
-        return self._admin(str(port) if port else "off")
-
     def _dialects(self) -> tuple[DialectSpec, ...]:
-        under = {name: words.options for name, words in self._words.items()}
+        under = {name: words.options for name, words in self._told.words.items()}
         specs = self.describe(
             "dialect", lambda text, read: parseDialect(text, DIALECTS, read, under)
         )
@@ -302,7 +299,7 @@ class Options(ConfiguredOptions):
             raise UsageError(
                 f"{lacking} is missing: --certificate and --key go together"
             )
-        return certificate, key
+        return (certificate, key) if certificate else self._told.pair()
 
 
 def makeService(options: Options) -> IService:

@@ -122,9 +122,11 @@ class Leases:
         space: str = "tcp",
         lasting: float = 24 * 3600,
         unused: int = 100,
+        picked: PortSet | None = None,
     ) -> None:
         """
         @param allowed: the ports that clients may have.
+        @param picked: those of them that are picked from; None for the usual ones.
         @param clock: tells when a failed write is tried again.
         @param now: gives the time, in seconds since 1970.
         @param choose: gives a random number below its argument.
@@ -136,8 +138,8 @@ class Leases:
         """
         self._store = store
         self._allowed = allowed
-        picked = allowed.within(*_PICKED)
-        self._pool = picked if len(picked) >= _ENOUGH else allowed
+        usual = allowed.within(*_PICKED)
+        self._pool = picked or (usual if len(usual) >= _ENOUGH else allowed)
         self._now = now
         self._choose = choose
         self._space = space

@@ -36,9 +36,11 @@ class Spaces:
         clock: IReactorTime,
         now: Callable[[], float],
         choose: Callable[[int], int],
+        picked: PortSet | None = None,
     ) -> None:
         """
         @param allowed: the ports that clients may have, in each space.
+        @param picked: those of them that are picked from; None for the usual ones.
         @param clock: tells when a failed write is tried again.
         @param now: gives the time, in seconds since 1970.
         @param choose: gives a random number below its argument.
@@ -46,7 +48,13 @@ class Spaces:
         shared = SharedStore(store, len(SPACES))
         self.bySpace = {
             space: Leases(
-                shared, allowed, clock=clock, now=now, choose=choose, space=space
+                shared,
+                allowed,
+                clock=clock,
+                now=now,
+                choose=choose,
+                space=space,
+                picked=picked,
             )
             for space in SPACES
         }

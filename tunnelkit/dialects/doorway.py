@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelkit.control.names import legible
 from tunnelkit.interfaces import IDialect, IRelay
 from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.secure import ALPN, TLS13, Seen, ServerTLS, seen
@@ -235,6 +236,12 @@ class Doorway(Factory):
         self.counts["dismissed"] += 1
         self._log.debug("{peer} is sent away: {reason}", peer=peer, reason=reason)
 
+    def vanished(self, peer: str, reason: str) -> None:
+        """
+        A guest has left before it said what it wants.
+        """
+        self._log.debug("{peer} has left: {reason}", peer=peer, reason=legible(reason))
+
 
 class _TurnedAway(Holder):
     """
@@ -300,8 +307,11 @@ class Look(Holder):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        It is gone.
+        It is gone.  Where that is in the handshake it does not trust the certificate,
+        most often, which mgrok's clients do every day: no more than a line.
         """
+        if not self._gone:
+            self._doorway.vanished(self._guest.peer, reason.getErrorMessage())
         self._guest.leave()
 
     def _tls(self, first: bytes) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -19,11 +20,19 @@ class ServerWords:
     @ivar options: those of the dialect's description, C{token} among them.
     @ivar port: where clients connect; None where it does not say.
     @ivar admin: the port of the admin rooms, 0 for none; None where it does not say.
+    @ivar listen: where clients connect, as C{--port} would say it; empty where it does
+        not say.
+    @ivar pair: the files of the certificate and of its key; none where it does not say.
+    @ivar picked: from and to which port the server picks where a client leaves it the
+        choice; None where it does not say.
     """
 
     options: Mapping[str, str] = field(repr=False)
     port: int | None = None
     admin: int | None = None
+    listen: str = ""
+    pair: tuple[Path, ...] = ()
+    picked: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,27 @@ from typing import Final
 
 from tunnelkit.dialects.abroad import ClientDialect
 from tunnelkit.dialects.foreign import ReadServer
+from tunnelkit.dialects.mgrok.client import MGROK
+from tunnelkit.dialects.mgrok.spec import parseMgrok
+from tunnelkit.dialects.mgrok.words import serverWords as mgrokWords
 from tunnelkit.dialects.pipe.client import PIPE
 from tunnelkit.dialects.pipe.spec import parsePipe
-from tunnelkit.dialects.pipe.words import serverWords
+from tunnelkit.dialects.pipe.words import serverWords as pipeWords
 from tunnelkit.dialects.spec import DialectParser
 
 DIALECTS: Final[Mapping[str, DialectParser]] = {
+    "mgrok": parseMgrok,
     "pipe": parsePipe,
 }
 """By its name, what reads how a dialect is described."""
 
 FILES: Final[Mapping[str, ReadServer]] = {
-    "pipe": serverWords,
+    "mgrok": mgrokWords,
+    "pipe": pipeWords,
 }
 """By its name, what reads the file that the system's own server is configured with."""
 
-CLIENTS: Final[Mapping[str, ClientDialect]] = {each.name: each for each in (PIPE,)}
+CLIENTS: Final[Mapping[str, ClientDialect]] = {
+    each.name: each for each in (MGROK, PIPE)
+}
 """By its name, how a client speaks it."""

@@ -1,0 +1,3 @@
+"""
+mgrok: tunnels of its stock clients, and our clients at its stock servers.
+"""
