@@ -5,7 +5,7 @@ transports do, and move on by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -199,6 +199,12 @@ class MemoryTransport:
         if self._producer is not None and len(self._waiting) > self.bufferSize:
             self._paused = True
             self._producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Keep bytes, likewise.
+        """
+        self.write(b"".join(data))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
