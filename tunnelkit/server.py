@@ -220,6 +220,7 @@ class Server(Service):
             http=self._http,
             atEnd=self._closings.append,
         )
+        self.dialers = self._house.switchboard
         self._doorway = Doorway(
             self._reactor,
             self._relay,

@@ -271,6 +271,11 @@ class MemoryTransport:
             self.reading = False
             self._aborting = True
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        Do nothing: writes go when they go.
+        """
+
     def getHandle(self) -> None:
         """
         Give no socket: there is none.

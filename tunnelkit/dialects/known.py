@@ -13,10 +13,12 @@ from tunnelkit.dialects.foreign import ReadServer
 from tunnelkit.dialects.pipe.client import PIPE
 from tunnelkit.dialects.pipe.spec import parsePipe
 from tunnelkit.dialects.pipe.words import serverWords
+from tunnelkit.dialects.remotedialer.spec import parseRemoteDialer
 from tunnelkit.dialects.spec import DialectParser
 
 DIALECTS: Final[Mapping[str, DialectParser]] = {
     "pipe": parsePipe,
+    "remotedialer": parseRemoteDialer,
 }
 """By its name, what reads how a dialect is described."""
 

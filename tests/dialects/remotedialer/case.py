@@ -66,7 +66,7 @@ class LineCase(SynchronousTestCase):
         self.network = Network()
         reactor: Any = self.network
         self.relay = PortableRelay(reactor)
-        self.switchboard = Switchboard(self.network)
+        self.switchboard = Switchboard()
         self.services = accepting(self.network, SERVICE)
         self.locals: list[Locals] = []
         self.lines: list[AskingLine] = []

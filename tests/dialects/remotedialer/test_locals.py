@@ -31,9 +31,8 @@ class LocalTests(LineCase):
         """
         self.come(authorise=patterned([parseAllow(f"tcp/127.0.0.1:{SERVICE}")]))
         for _ in range(2):
-            connected = self.switchboard.dialer("foo", "tcp/127.0.0.2:8000").connect(
-                NOBODY
-            )  # type: ignore[arg-type]
+            endpoint = self.switchboard.dialer("foo", "tcp/127.0.0.2:8000")
+            connected = endpoint.connect(NOBODY)
             self.network.settle()
             error = self.failureResultOf(connected, NotDialled).value
             self.assertEqual(str(error), NOT_ALLOWED)

@@ -75,7 +75,7 @@ class AskingLine(Line):
             self.end(f"such a request cannot be made: {e}")
             return opened
         why = f"no answer in {PATIENCE:.0f} seconds"
-        self._deadline = self._clock.callLater(PATIENCE, self.end, why)
+        self._deadline = self.clock.callLater(PATIENCE, self.end, why)
         return opened
 
     def end(self, reason: str, code: int = NORMAL) -> None:

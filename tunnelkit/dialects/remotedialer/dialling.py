@@ -22,7 +22,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
     IProtocolFactory,
-    IReactorTime,
     IStreamClientEndpoint,
 )
 from zope.interface import implementer
@@ -65,13 +64,11 @@ class DialledEndpoint:
         key: str,
         target: str,
         grace: float | None,
-        clock: IReactorTime,
     ) -> None:
         self._switchboard = switchboard
         self._key = key
         self._target = target
         self._grace = grace
-        self._clock = clock
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -86,7 +83,7 @@ class DialledEndpoint:
         grace = self._grace
         if grace is None:
             grace = _within(2 * (end.roundTrip or 0.0))
-        return _Connecting(end, protocolFactory, grace, self._clock).connected
+        return _Connecting(end, protocolFactory, grace).connected
 
 
 class _Connecting:
@@ -99,13 +96,11 @@ class _Connecting:
         end: LineEnd,
         factory: IProtocolFactory,
         grace: float,
-        clock: IReactorTime,
     ) -> None:
         self.connected: Deferred[IProtocol] = Deferred(self._cancelled)
         self._end = end
         self._factory = factory
-        self._clock = clock
-        self._late = clock.callLater(grace, self._open)
+        self._late = end.clock.callLater(grace, self._open)
         end.stirred = self._stirred
 
     def _stirred(self) -> None:
@@ -129,7 +124,7 @@ class _Connecting:
             self.connected.errback(NotDialled("nobody wants the connection"))
             return
         here = IPv4Address("TCP", "127.0.0.1", 0)
-        MuxedTransport(self._end, protocol, here, address, self._clock).begin()
+        MuxedTransport(self._end, protocol, here, address, self._end.clock).begin()
         self.connected.callback(protocol)
 
     def _cancelled(self, connected: Deferred[IProtocol]) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.interfaces import IReactorTime
+
 from tunnelkit.relay.portable.muxed import MuxedEnd
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.remotedialer.messages import (
@@ -62,6 +64,13 @@ class LineEnd(MuxedEnd):
         Why it is lost; empty where it is not.
         """
         return "" if self._gone is None else self._gone[1]
+
+    @property
+    def clock(self) -> IReactorTime:
+        """
+        Tell the time.
+        """
+        return self._line.clock
 
     @property
     def roundTrip(self) -> float | None:

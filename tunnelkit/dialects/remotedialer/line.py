@@ -75,9 +75,11 @@ class Line(Holder):
     """
     One WebSocket, from when it is open.
 
+    @ivar clock: tells the time.
     @ivar key: what the client is dialled by; on the side that opened the WebSocket it
         is C{client}, as the program has it.
     @ivar session: the number of this session, by which a peer knows it.
+    @ivar heartbeat: asks whether the other side lives, once the WebSocket is open.
     @ivar full: whether the socket takes no more for now.
     @ivar over: whether it has ended.
     @ivar ends: the connections, by number.
@@ -107,7 +109,7 @@ class Line(Holder):
         self.ends: dict[int, LineEnd] = {}
         self.heartbeat = Heartbeat(clock, self.ping, self._silent, PING, SILENCE)
         self._ended: list[Callable[[str], None]] = []
-        self._clock = clock
+        self.clock = clock
         self._number = number
         self._answer = answer
         self._announced = announced
@@ -134,26 +136,21 @@ class Line(Holder):
         """
         self._ended.append(ended)
 
-    def begin(self, socket: WebSocket, heartbeat: Heartbeat | None = None) -> None:
+    def begin(self, socket: WebSocket) -> None:
         """
         The WebSocket is open.
-
-        @param heartbeat: that of who keeps one for this side already.
         """
         self._socket = socket
-        self.live(heartbeat)
+        self.live()
 
-    def live(self, heartbeat: Heartbeat | None = None) -> None:
+    def live(self) -> None:
         """
         Begin to ask whether the other side lives, and to feel how much it takes.
         """
         transport = self.connection.transport
         transport.registerProducer(Gauge(self._fill, self._drain), True)
         giveUpAfter(transport, SILENCE)
-        if heartbeat is None:
-            self.heartbeat.start()
-        else:
-            self.heartbeat = heartbeat
+        self.heartbeat.start()
         if self._opener:
             self._syncs.start(SYNC, now=False)
 
@@ -228,7 +225,7 @@ class Line(Holder):
         if self._socket is not None:
             self._socket.close(code, reason)
             self.connection.transport.unregisterProducer()
-        self._closing = self._clock.callLater(CLOSING, self._cut)
+        self._closing = self.clock.callLater(CLOSING, self._cut)
         self.connection.transport.loseConnection()
         ends, self.ends = self.ends, {}
         for end in ends.values():
@@ -329,7 +326,7 @@ class Line(Holder):
 
     def _forget(self, known: frozenset[int]) -> None:
         # A Connect may have crossed the list.
-        latest = self._clock.seconds() - SYNC
+        latest = self.clock.seconds() - SYNC
         for id, end in [*self.ends.items()]:
             if id not in known and end.since <= latest and id in self.ends:
                 del self.ends[id]
@@ -349,7 +346,7 @@ class Line(Holder):
 
     def _made(self, asked: Connect, ours: bool) -> LineEnd:
         id, text = asked.connection, f"{asked.network}/{asked.address}"
-        end = LineEnd(self, id, self._clock.seconds(), text, ours)
+        end = LineEnd(self, id, self.clock.seconds(), text, ours)
         self.ends[id] = end
         return end
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 
 from tunnelkit.dialects.remotedialer.dialling import DialledEndpoint, NotDialled
@@ -40,8 +40,7 @@ class Switchboard:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lines: dict[str, list[Line]] = {}
         self._listeners: list[Listener] = []
         # What peers announced: by the client's key, the peer of each of its sessions.
@@ -104,7 +103,7 @@ class Switchboard:
         @param grace: how long to wait for a refusal before a connection is taken for
             open, in seconds; None for what suits the client's distance.
         """
-        return DialledEndpoint(self, key, target, grace, self._clock)
+        return DialledEndpoint(self, key, target, grace)
 
     def dial(self, key: str, target: str) -> LineEnd:
         """

@@ -1,0 +1,96 @@
+# -*- test-case-name: tests.dialects.remotedialer.test_spec -*-
+"""
+What an operator says about remotedialer: C{--dialect remotedialer:ids=foo,bar}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from tunnelkit.dialects.house import House
+from tunnelkit.dialects.remotedialer.admitted import userOf
+from tunnelkit.dialects.remotedialer.dialect import NAME, RemoteDialerDialect
+from tunnelkit.dialects.spec import Description
+
+LONGEST: Final = 200
+"""How long a client's id may be, in bytes."""
+
+_NONE: Final[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDialerSpec:
+    """
+    @ivar ids: the clients that may come in; a client has nothing else to show.
+    @ivar tlsRequired: whether plain connections are refused.
+    """
+
+    ids: tuple[str, ...] = field(repr=False)
+    tlsRequired: bool = False
+
+    name = NAME
+
+    @property
+    def users(self) -> frozenset[str]:
+        """
+        Each client is a user.
+        """
+        return frozenset(userOf(id) for id in self.ids)
+
+    @property
+    def warning(self) -> str:
+        """
+        Say how far its login can be trusted.
+        """
+        plain = (
+            ", and who reads a plain connection has it and all that crosses it"
+            " (tls=required refuses those)"
+        )
+        return (
+            "remotedialer is spoken on this port: a client's id is its only secret"
+            f"{'' if self.tlsRequired else plain}"
+        )
+
+    def make(self, house: House) -> RemoteDialerDialect:
+        """
+        Make what speaks it.
+        """
+        return RemoteDialerDialect(house, self.ids, not self.tlsRequired)
+
+
+def parseRemoteDialer(description: Description) -> RemoteDialerSpec:
+    """
+    Read what is behind C{remotedialer:}.
+
+    @raise ValueError: the text says what is wrong, and quotes no id.
+    """
+    given = description.take("ids", _listed, _NONE)
+    filed = _lines(description.file("idsFile"))
+    ids = tuple(dict.fromkeys((*given, *filed)))
+    if not ids:
+        raise ValueError(
+            "it has no ids, and without them anybody could come in: give ids=ID,ID or"
+            " idsFile=FILE, with an id a line"
+        )
+    for id in ids:
+        _check(id)
+    return RemoteDialerSpec(ids=ids, tlsRequired=description.tlsRequired())
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(","))
+
+
+def _lines(text: str | None) -> tuple[str, ...]:
+    lines = (line.strip() for line in (text or "").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def _check(id: str) -> None:
+    if not id:
+        raise ValueError("one of the ids is empty: check the commas")
+    if not id.isascii() or not id.isprintable() or " " in id:
+        raise ValueError("one of the ids has other than printable ASCII characters")
+    if len(id) > LONGEST:
+        raise ValueError(f"one of the ids is longer than {LONGEST} characters")
