@@ -13,6 +13,7 @@ from tunnelkit.dialects.foreign import ReadServer
 from tunnelkit.dialects.pipe.client import PIPE
 from tunnelkit.dialects.pipe.spec import parsePipe
 from tunnelkit.dialects.pipe.words import serverWords
+from tunnelkit.dialects.remotedialer.client import REMOTEDIALER
 from tunnelkit.dialects.remotedialer.spec import parseRemoteDialer
 from tunnelkit.dialects.spec import DialectParser
 
@@ -28,4 +29,7 @@ FILES: Final[Mapping[str, ReadServer]] = {
 """By its name, what reads the file that the system's own server is configured with."""
 
 CLIENTS: Final[Mapping[str, ClientDialect]] = {each.name: each for each in (PIPE,)}
+CLIENTS: Final[Mapping[str, ClientDialect]] = {
+    each.name: each for each in (PIPE, REMOTEDIALER)
+}
 """By its name, how a client speaks it."""
