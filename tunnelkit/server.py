@@ -237,6 +237,8 @@ class Server(Service):
         self._doors.clear()
         for description in self._settings.ports:
             self._doors.append(self._listen("--port", description, self._doorway))
+        for companion in self._house.companions:
+            self._begin(companion.startService, companion.stopService)
         if self._settings.admin is not None:
             site = self._rooms(self, self._folder.adminToken(), self._reactor)
             admin = self._listen("--admin", self._settings.admin, site)

@@ -27,6 +27,13 @@ def userOf(key: str) -> str:
     return f"remotedialer-{shown(key)}"
 
 
+def peerUser(name: str) -> str:
+    """
+    Give the user that a peer is.
+    """
+    return f"remotedialer-peer-{name}"
+
+
 class Admitted:
     """
     The control channel of such a session.

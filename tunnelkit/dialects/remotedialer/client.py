@@ -7,7 +7,6 @@ is dialled here, if it may be.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -20,21 +19,28 @@ from tunnelkit.dialects.abroad import (
     AbroadSettings,
     ClientDialect,
     Means,
-    Place,
     routeTo,
 )
 from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.dialects.remotedialer.asking import AskingLine, NotOpened
+from tunnelkit.dialects.remotedialer.dialling import (
+    DialledEndpoint,
+    NotDialled,
+    dialledBy,
+)
 from tunnelkit.dialects.remotedialer.ends import LineEnd
-from tunnelkit.dialects.remotedialer.locals import Locals, patterned, relayed
-from tunnelkit.dialects.way import hostOf
-from tunnelkit.wire.address import HostPort, parseHostPort
+from tunnelkit.dialects.remotedialer.locals import (
+    Authorise,
+    Dial,
+    Locals,
+    patterned,
+    relayed,
+)
+from tunnelkit.dialects.remotedialer.place import PORTS, hostHeader, parsePlace
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.remotedialer.login import CLIENT, PATH
 from tunnelkit.wire.remotedialer.messages import Connect
 
-PORTS: Final = {"ws": 80, "wss": 443}
-"""The port of a server where its address has none."""
 _LOOK: Final = 0.1
 """Seconds between two looks at whether all connections have ended."""
 _LASTING: Final = (400, 401, 403, 404, 405)
@@ -51,13 +57,28 @@ class RemoteDialerClient(Service):
 
     _log = Logger()
 
-    def __init__(self, settings: AbroadSettings, means: Means) -> None:
+    def __init__(
+        self,
+        settings: AbroadSettings,
+        means: Means,
+        authorise: Authorise | None = None,
+        dial: Dial | None = None,
+    ) -> None:
+        """
+        @param authorise: says what the server may dial; by default what the settings
+            allow.
+        @param dial: dials it; by default TCP and UNIX sockets are.
+        """
         self.line: AskingLine | None = None
         self._settings = settings
         self._means = means
         self._draining = False
         patterns = [parseAllow(text) for text in settings.allow]
-        self.local = Locals(means.relay, patterned(patterns), relayed(means.relay))
+        self.local = Locals(
+            means.relay,
+            authorise or patterned(patterns),
+            dial or relayed(means.relay),
+        )
         route = routeTo(settings, means)
         self._server = route.server
         self._comeback = Comeback(
@@ -83,6 +104,20 @@ class RemoteDialerClient(Service):
         if self.line is not None:
             self.line.end(reason)
 
+    def dialer(self, target: str, grace: float | None = None) -> DialledEndpoint:
+        """
+        Give the endpoint that connects through the server, where that lets clients.
+
+        @param target: what it is to dial: C{tcp/HOST:PORT}, or C{unix/PATH}.
+        @param grace: how long to wait for a refusal, in seconds.
+        """
+        return DialledEndpoint(lambda: self._dial(target), grace)
+
+    def _dial(self, target: str) -> LineEnd:
+        if self.line is None:
+            raise NotDialled("there is no session with the server")
+        return dialledBy(self.line, target)
+
     async def drain(self, grace: float) -> None:
         """
         Let the server dial nothing more, and give what is under way time to end.
@@ -101,7 +136,7 @@ class RemoteDialerClient(Service):
         self.line = line = AskingLine(means.reactor, number, self._dialled)
         reached.connection.hold(line)
         opened = line.ask(
-            _hostHeader(settings.place),
+            hostHeader(settings.place),
             settings.place.path or PATH,
             [(CLIENT.encode(), settings.name.encode())],
         )
@@ -139,43 +174,6 @@ class RemoteDialerClient(Service):
             end.refuse(ResetCode.STOPPING, "the client is stopping")
         else:
             self.local.connect(end, asked)
-
-
-def parsePlace(text: str) -> Place:
-    """
-    Read C{ws[s]://HOST[:PORT][/PATH]}, or C{HOST[:PORT]} for C{wss://}.
-
-    @raise ValueError: it is neither; the text is for the user.
-    """
-    if "://" not in text:
-        return Place(parseHostPort(text, PORTS["wss"]), True, PATH)
-    found = urlsplit(text)
-    if found.scheme not in PORTS:
-        raise ValueError(
-            f"{text!r} is no address of a WebSocket: write wss://HOST/connect, or ws://"
-            " where there is no TLS"
-        )
-    if "@" in found.netloc or found.fragment:
-        raise ValueError(f"{text!r} has more than host, port, path and query")
-    server = parseHostPort(found.netloc, PORTS[found.scheme])
-    return Place(server, found.scheme == "wss", _target(found))
-
-
-def _target(found: SplitResult) -> str:
-    path = found.path if found.path not in ("", "/") else PATH
-    target = f"{path}?{found.query}" if found.query else path
-    if not target.isascii() or not target.isprintable() or " " in target:
-        raise ValueError(f"{target!r} cannot stand in a request: write it with %")
-    return target
-
-
-def _hostHeader(place: Place) -> str:
-    server = place.server
-    if not isinstance(server, HostPort):
-        return hostOf(server)
-    if server.port == PORTS["wss" if place.tls else "ws"]:
-        return str(HostPort(server.host, 0)).removesuffix(":0")
-    return str(server)
 
 
 def _check(settings: AbroadSettings) -> None:

@@ -8,7 +8,8 @@ their WebSocket.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from twisted.internet.interfaces import IProtocol
@@ -24,7 +25,7 @@ from tunnelkit.control.names import hostOr, legible
 from tunnelkit.control.session import Identity, Refusal
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import House
-from tunnelkit.dialects.remotedialer.admitted import Admitted, userOf
+from tunnelkit.dialects.remotedialer.admitted import Admitted, peerUser, userOf
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.dialects.remotedialer.room import (
     Authorise,
@@ -37,6 +38,7 @@ from tunnelkit.interfaces import IDialect
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.remotedialer.login import PATH, PLACES
+from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient
 
 NAME: Final = "remotedialer"
 MOST_OF_ONE: Final = 64
@@ -59,14 +61,21 @@ class RemoteDialerDialect:
     name = NAME
     places = (PLACES,)
 
-    def __init__(self, house: House, ids: Collection[str], plain: bool) -> None:
+    def __init__(
+        self,
+        house: House,
+        ids: Collection[str],
+        plain: bool,
+        peers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """
         @param ids: those that may come in.
+        @param peers: the tokens of other servers, by their ids.
         """
         self.plain = plain
         self.house = house
         self.switchboard = house.switchboard
-        self._site = _makeSite(house, listed(ids), self.welcome)
+        self._site = _makeSite(house, listed(ids, peers), self.welcome)
 
     def greet(self, guest: Guest) -> Holder:
         """
@@ -80,28 +89,45 @@ class RemoteDialerDialect:
 
         @raise ConnectionError: there is no room.
         """
-        visit = _visitOf(request)
-        before = self.switchboard.sessions(caller.key)
-        if len(before) >= MOST_OF_ONE:
+        visit, board = _visitOf(request), self.switchboard
+        if not caller.peer and len(board.sessions(caller.key)) >= MOST_OF_ONE:
             raise ConnectionError("this client has too many sessions")
-        house = self.house
-        line = Line(house.clock, caller.key, _number(house), _number(house))
+        line = self._line(caller)
+        identity = _identity(self.house, line, visit, caller)
         try:
-            Admitted(house, line).enter(_identity(house, line, visit))
+            Admitted(self.house, line).enter(identity)
         except Refusal as e:
             raise ConnectionError(e.reason) from None
-        self.switchboard.add(line)
-        house.counts["logins"] += 1
+        if caller.peer:
+            line.onEnd(lambda reason: board.left(line))
+        else:
+            board.add(line)
+        self.house.counts["logins"] += 1
         visit.guest.leave()
         return line
 
+    def _line(self, caller: Caller) -> Line:
+        house, board = self.house, self.switchboard
 
-def _identity(house: House, line: Line, visit: _Visit) -> Identity:
+        def announced(message: AddClient | RemoveClient) -> None:
+            board.announced(line, message)
+
+        line = Line(
+            house.clock,
+            caller.key,
+            _number(house),
+            _number(house),
+            announced=announced if caller.peer else None,
+        )
+        return line
+
+
+def _identity(house: House, line: Line, visit: _Visit, caller: Caller) -> Identity:
     request = visit.channel.requests[-1]
     local = unmapped(getattr(visit.connection.transport.getHost(), "host", ""))
     return Identity(
-        user=userOf(line.key),
-        client=line.who,
+        user=peerUser(caller.key) if caller.peer else userOf(caller.key),
+        client=f"peer {caller.key}" if caller.peer else line.who,
         instance=house.nonce(),
         program=legible(f"{NAME} {header(request, 'User-Agent')}".strip(), 100),
         peer=visit.guest.peer,

@@ -8,7 +8,8 @@ for open at its first bytes, or when no refusal came for a moment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.address import (
     HostnameAddress,
@@ -27,12 +28,11 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from tunnelkit.dialects.remotedialer.ends import LineEnd
+from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.relay.portable.transport import MuxedTransport
 from tunnelkit.wire.address import HostPort, isAddress, parseHostPort
 from tunnelkit.wire.codes import ResetCode
-
-if TYPE_CHECKING:
-    from tunnelkit.dialects.remotedialer.switchboard import Switchboard
+from tunnelkit.wire.remotedialer.messages import routed
 
 GRACE: Final = (0.05, 1.0)
 """Seconds to wait for a refusal, from and to; between them twice the client's round
@@ -60,14 +60,15 @@ class DialledEndpoint:
 
     def __init__(
         self,
-        switchboard: Switchboard,
-        key: str,
-        target: str,
+        dial: Callable[[], LineEnd],
         grace: float | None,
     ) -> None:
-        self._switchboard = switchboard
-        self._key = key
-        self._target = target
+        """
+        @param dial: dials; raises L{NotDialled}.
+        @param grace: how long to wait for a refusal, in seconds; None for what suits
+            the client's distance.
+        """
+        self._dial = dial
         self._grace = grace
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -77,7 +78,7 @@ class DialledEndpoint:
         @return: can be cancelled; the client is told then.
         """
         try:
-            end = self._switchboard.dial(self._key, self._target)
+            end = self._dial()
         except NotDialled as e:
             return fail(e)
         grace = self._grace
@@ -135,6 +136,23 @@ class _Connecting:
         self._end.stirred = _nobody
         if self._late.active():
             self._late.cancel()
+
+
+def dialledBy(line: Line, target: str, key: str = "") -> LineEnd:
+    """
+    Dial across a line.
+
+    @param target: what the other side is to dial, as C{tcp/127.0.0.1:80}.
+    @param key: through which of its clients.
+    @raise NotDialled: that cannot be tried.
+    """
+    network, slash, address = target.partition("/")
+    if not slash:
+        raise NotDialled(f"{target!r} is not NETWORK/ADDRESS, as tcp/127.0.0.1:80")
+    try:
+        return line.dial(routed(key, network) if key else network, address)
+    except (ValueError, ConnectionError) as e:
+        raise NotDialled(f"{target[:300]} cannot be dialled: {e}") from None
 
 
 def addressOf(target: str) -> IAddress:

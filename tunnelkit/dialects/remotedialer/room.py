@@ -8,25 +8,38 @@ that a stranger learns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tunnelkit.dialects.remotedialer.line import Line
+from tunnelkit.dialects.remotedialer.line import Answer, Line
+from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.wire.remotedialer.login import CLIENT, FAILED, isClient
+from tunnelkit.wire.remotedialer.login import (
+    CLIENT,
+    FAILED,
+    PEER,
+    PEER_TOKEN,
+    isClient,
+    isPeer,
+)
 from tunnelkit.wire.remotedialer.websocket import Violation, WebSocket
 
 UNAUTHORISED: Final = 401
 UPGRADE: Final = 426
 BAD: Final = 400
+
+
+_NO_PEERS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +62,45 @@ Welcome: TypeAlias = Callable[[Caller, IRequest], Line]
 """Makes the line of who may come in; a ConnectionError says why there is none."""
 
 
-def listed(ids: Collection[str]) -> Authorise:
+def listed(ids: Collection[str], peers: Mapping[str, str] = _NO_PEERS) -> Authorise:
     """
     Let those clients in whose ids are known.
+
+    @param peers: the tokens of other servers that may come in, by their ids.
     """
 
     def authorise(request: IRequest) -> Caller | None:
+        name = header(request, PEER)
+        if isPeer(name, header(request, PEER_TOKEN), peers):
+            return Caller(name, peer=True)
         key = header(request, CLIENT)
         return Caller(key) if isClient(key, ids) else None
 
     return authorise
+
+
+def welcoming(
+    switchboard: Switchboard,
+    clock: IReactorTime,
+    answer: Answer | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+) -> Welcome:
+    """
+    Have clients be at a switchboard.
+
+    @param answer: takes what they dial through this server; None where they may not.
+    @param random: gives so many random bytes.
+    """
+
+    def number() -> int:
+        return int.from_bytes(random(7), "big")
+
+    def welcome(caller: Caller, request: IRequest) -> Line:
+        line = Line(clock, caller.key, number(), number(), answer)
+        switchboard.add(line)
+        return line
+
+    return welcome
 
 
 def header(request: IRequest, name: str) -> str:

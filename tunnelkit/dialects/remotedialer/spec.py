@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tunnelkit.dialects.house import House
-from tunnelkit.dialects.remotedialer.admitted import userOf
+from tunnelkit.dialects.remotedialer.admitted import peerUser, userOf
 from tunnelkit.dialects.remotedialer.dialect import NAME, RemoteDialerDialect
+from tunnelkit.dialects.remotedialer.peers import (
+    Peer,
+    Peering,
+    checkName,
+    parsePeers,
+)
 from tunnelkit.dialects.spec import Description
 
 LONGEST: Final = 200
@@ -20,14 +26,28 @@ _NONE: Final[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
+class PeeringSpec:
+    """
+    @ivar name: our own id.
+    @ivar token: our own secret.
+    """
+
+    name: str
+    token: str = field(repr=False)
+    peers: tuple[Peer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteDialerSpec:
     """
     @ivar ids: the clients that may come in; a client has nothing else to show.
     @ivar tlsRequired: whether plain connections are refused.
+    @ivar peering: how this server is known to its peers, and who they are.
     """
 
     ids: tuple[str, ...] = field(repr=False)
     tlsRequired: bool = False
+    peering: PeeringSpec | None = None
 
     name = NAME
 
@@ -36,7 +56,10 @@ class RemoteDialerSpec:
         """
         Each client is a user.
         """
-        return frozenset(userOf(id) for id in self.ids)
+        peers = () if self.peering is None else self.peering.peers
+        return frozenset(
+            {*map(userOf, self.ids), *(peerUser(peer.name) for peer in peers)}
+        )
 
     @property
     def warning(self) -> str:
@@ -56,7 +79,13 @@ class RemoteDialerSpec:
         """
         Make what speaks it.
         """
-        return RemoteDialerDialect(house, self.ids, not self.tlsRequired)
+        plain, peering = not self.tlsRequired, self.peering
+        if peering is None:
+            return RemoteDialerDialect(house, self.ids, plain)
+        for peer in peering.peers:
+            house.companions.append(Peering(house, peer, peering.name, peering.token))
+        tokens = {peer.name: peer.token for peer in peering.peers}
+        return RemoteDialerDialect(house, self.ids, plain, tokens)
 
 
 def parseRemoteDialer(description: Description) -> RemoteDialerSpec:
@@ -75,7 +104,22 @@ def parseRemoteDialer(description: Description) -> RemoteDialerSpec:
         )
     for id in ids:
         _check(id)
-    return RemoteDialerSpec(ids=ids, tlsRequired=description.tlsRequired())
+    return RemoteDialerSpec(ids, description.tlsRequired(), _peering(description))
+
+
+def _peering(description: Description) -> PeeringSpec | None:
+    name = description.take("id", checkName, "")
+    text = description.file("peersFile")
+    if not name and text is None:
+        return None
+    if not name or text is None:
+        lacking = "peersFile=FILE, with a line ID TOKEN URL each" if name else "id=ID"
+        raise ValueError(f"for peers it lacks {lacking}")
+    try:
+        peers = parsePeers(text)
+    except ValueError as e:
+        raise ValueError(f"peersFile=: {e}") from None
+    return PeeringSpec(name, description.secret(), peers)
 
 
 def _listed(text: str) -> tuple[str, ...]:

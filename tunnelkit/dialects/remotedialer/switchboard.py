@@ -6,15 +6,25 @@ Switchboard: which clients are there, and how to dial through them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 
-from tunnelkit.dialects.remotedialer.dialling import DialledEndpoint, NotDialled
+from tunnelkit.dialects.remotedialer.dialling import (
+    DialledEndpoint,
+    NotDialled,
+    dialledBy,
+)
 from tunnelkit.dialects.remotedialer.ends import LineEnd
 from tunnelkit.dialects.remotedialer.line import Line
-from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient, routed
+from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient
+
+MOST_REMOTE: Final = 65536
+"""Clients at peers at most."""
+MOST_OF_ONE: Final = 64
+"""Sessions of one of them at most."""
 
 
 class Listener(Protocol):
@@ -103,39 +113,49 @@ class Switchboard:
         @param grace: how long to wait for a refusal before a connection is taken for
             open, in seconds; None for what suits the client's distance.
         """
-        return DialledEndpoint(self, key, target, grace)
+        return DialledEndpoint(lambda: self.dial(key, target), grace)
 
     def dial(self, key: str, target: str) -> LineEnd:
         """
-        Dial through a client, by the newest of its sessions: an older one may be dead,
-        and nobody knows yet.
+        Dial through a client, here or at a peer.
 
         @return: the connection, of which it is not known yet whether it is open.
         @raise NotDialled: that cannot be tried.
         """
-        network, slash, address = target.partition("/")
-        if not slash:
-            raise NotDialled(f"{target!r} is not NETWORK/ADDRESS, as tcp/127.0.0.1:80")
-        here, away = self._lines.get(key), self._remotes.get(key)
-        try:
-            if here:
-                return here[-1].dial(network, address)
-            if away:
-                line, _ = next(reversed(away))
-                return line.dial(routed(key, network), address)
-        except (ValueError, ConnectionError) as e:
-            raise NotDialled(f"{target[:300]} cannot be dialled: {e}") from None
-        raise NotDialled("no client with this key is connected")
+        if key not in self._lines and key in self._remotes:
+            line, _ = next(reversed(self._remotes[key]))
+            return dialledBy(line, target, key)
+        return self.dialHere(key, target)
+
+    def dialHere(self, key: str, target: str) -> LineEnd:
+        """
+        Dial through a client that is here, by the newest of its sessions: an older one
+        may be dead, and nobody knows yet.
+
+        @raise NotDialled: that cannot be tried.
+        """
+        lines = self._lines.get(key)
+        if not lines:
+            raise NotDialled("no client with this key is connected")
+        return dialledBy(lines[-1], target)
 
     # Peers.
 
     def announced(self, peer: Line, message: AddClient | RemoveClient) -> None:
         """
         A peer has a client, or has it no more.
+
+        @raise WireError: it has too many.
         """
+        if len(self._remotes) >= MOST_REMOTE:
+            raise WireError("too many clients at peers")
         key, session = message.key, (peer, message.session)
         if isinstance(message, AddClient):
-            self._remotes.setdefault(key, {})[session] = None
+            sessions = self._remotes.setdefault(key, {})
+            sessions.pop(session, None)
+            sessions[session] = None
+            if len(sessions) > MOST_OF_ONE:
+                del sessions[next(iter(sessions))]
         elif key in self._remotes:
             self._remotes[key].pop(session, None)
             if not self._remotes[key]:
