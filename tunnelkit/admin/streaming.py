@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_clients -*-
 """
-Streaming: requests that are served before their body is here, which take it as it comes.
+Streaming: requests that are served before their body is here, which they take as it
+comes.
 """
 
 from __future__ import annotations
