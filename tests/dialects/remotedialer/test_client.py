@@ -15,8 +15,9 @@ from tests.network import Speaker
 from tests.whole import PORT, WholeCase
 from tunnelkit.dialects.abroad import AbroadSettings, Place
 from tunnelkit.dialects.doorway import DELAY
-from tunnelkit.dialects.remotedialer.client import REMOTEDIALER, parsePlace
+from tunnelkit.dialects.remotedialer.client import REMOTEDIALER
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
+from tunnelkit.dialects.remotedialer.place import parsePlace
 from tunnelkit.dialects.remotedialer.spec import RemoteDialerSpec
 from tunnelkit.wire.address import HostPort
 

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from tests.dialects.remotedialer.case import SERVICE, TARGET, LineCase, Stock
 from tests.network import Speaker
-from tunnelkit.dialects.remotedialer.ends import MOST_WAITING
+from tunnelkit.dialects.remotedialer.ends import MOST_IN_ALL, MOST_WAITING
 from tunnelkit.dialects.remotedialer.line import OURS, SURPLUS
 from tunnelkit.wire.remotedialer.messages import (
     DISCONNECTED,
@@ -317,6 +317,25 @@ class FlowTests(LineCase):
         self.network.settle()
         self.assertEqual(other.heard, b"here")
 
+    def test_inAll(self) -> None:
+        """
+        All connections of one client together may not fill the memory either.
+        """
+        stock = self.stock()
+        visitors = [self.fetched(stock)[0] for _ in range(3)]
+        for visitor in visitors:
+            visitor.wire.pauseProducing()
+        line = self.welcomed[0]
+        line.waiting = MOST_IN_ALL - MiB  # as if others had it
+        stock.tell(*(Data(n, b"x" * (MiB // 2)) for n in (2, 3, 4)))
+        self.network.settle()
+        self.assertEqual([each.ended for each in visitors], ["", "", "reset"])
+        visitors[0].wire.resumeProducing()
+        self.network.settle()
+        visitors[1].wire.abortConnection()
+        self.network.settle()
+        self.assertEqual(line.waiting, MOST_IN_ALL - MiB)
+
     def test_readsNothing(self) -> None:
         """
         Who asks and asks, and reads no answer, is cut off.
@@ -527,6 +546,24 @@ class StockTests(LineCase):
         self.network.settle()
         self.assertEqual(self.flushLoggedErrors(), [])
         self.assertIn(visitor.ended, ("end", "reset"))
+
+    @given(st.binary(max_size=300))
+    def test_fuzzedClient(self, junk: bytes) -> None:
+        """
+        Nor does a server, at our client: what it dials is all that it can.
+        """
+        port = 20_000 + len(self.lines)
+        line, stock = self.stockServer(port)
+        stock.tell(Connect(2, "tcp", f"127.0.0.1:{SERVICE}"))
+        self.network.settle()
+        stock.socket.send(junk)
+        stock.say(junk)
+        self.network.settle()
+        stock.wire.abortConnection()
+        self.network.settle()
+        self.assertTrue(line.over)
+        self.assertNotEqual(self.services[-1].ended, "")
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_disconnected(self) -> None:
         """

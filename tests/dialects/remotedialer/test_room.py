@@ -7,16 +7,33 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from tests.dialects.remotedialer.case import WEB, LineCase, Stock
+from tests.dialects.remotedialer.case import (
+    TARGET,
+    WEB,
+    LineCase,
+    Stock,
+    everything,
+)
 from tests.golden.recorded import exchanges
 from tests.network import Speaker
+from tunnelkit.dialects.abroad import AbroadSettings, Means, Place
 from tunnelkit.dialects.remotedialer.asking import PATIENCE, AskingLine, NotOpened
+from tunnelkit.dialects.remotedialer.client import REMOTEDIALER, RemoteDialerClient
 from tunnelkit.dialects.remotedialer.line import Line
-from tunnelkit.dialects.remotedialer.room import Caller, ConnectRoom
+from tunnelkit.dialects.remotedialer.locals import Locals, relayed
+from tunnelkit.dialects.remotedialer.room import (
+    Caller,
+    ConnectRoom,
+    listed,
+    welcoming,
+)
+from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.relay.connection import Connection
+from tunnelkit.wire.address import HostPort
 
 
 def head(answer: bytes) -> tuple[int, dict[str, str], str]:
@@ -98,6 +115,40 @@ class AuthoriserTests(LineCase):
 
         self.room(authorise)
         self.assertEqual(self.switchboard.listClients(), ["ann"])
+
+    def test_whole(self) -> None:
+        """
+        A program of ten lines has clients, dials through them, and lets them dial.
+        """
+        board = Switchboard()
+        local = Locals(self.relay, everything, relayed(self.relay))
+        welcome = welcoming(board, self.network, local.connect)
+        self.site.resource = root = Resource()
+        root.putChild(b"connect", ConnectRoom(listed({"foo"}), welcome))
+        reactor: Any = self.network
+        means = Means(
+            reactor=reactor,
+            relay=self.relay,
+            random=lambda count: b"r" * count,
+            now=self.network.seconds,
+            failed=self.fail,
+        )
+        place = Place(HostPort("127.0.0.1", WEB), False)
+        settings = AbroadSettings(dialect=REMOTEDIALER, place=place, name="foo")
+        client = RemoteDialerClient(settings, means, authorise=everything)
+        factory = Factory.forProtocol(Speaker)
+        self.failureResultOf(client.dialer(TARGET).connect(factory))
+        client.startService()
+        self.network.settle()
+        for endpoint in (board.dialer("foo", TARGET), client.dialer(TARGET)):
+            connected = endpoint.connect(factory)
+            self.network.elapse(1.0)
+            speaker: Any = self.successResultOf(connected)
+            speaker.say(b"hello")
+            self.network.settle()
+            self.assertEqual(self.services[-1].heard, b"hello")
+        client.stopService()
+        self.network.settle()
 
     def test_later(self) -> None:
         """

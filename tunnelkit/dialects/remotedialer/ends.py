@@ -34,6 +34,9 @@ MOST_WAITING: Final = 16 << 20
 """How many bytes of one connection may wait here.  A program that was asked to pause
 may have 4 MiB in its kernel by then, and we 6 MiB in ours."""
 
+MOST_IN_ALL: Final = 256 << 20
+"""The same of all connections of one line."""
+
 
 class LineEnd(MuxedEnd):
     """
@@ -55,6 +58,7 @@ class LineEnd(MuxedEnd):
         self.stirred: Callable[[], None] = _nobody
         self._line = line
         self._ours = ours
+        self._counted = 0  # of what waits, in the line's sum
         self._held_up = False  # by the other side
         self._holding_up = False  # the other side
 
@@ -158,15 +162,21 @@ class LineEnd(MuxedEnd):
         self._line.drop(self, Error(self.id, text))
 
     def _held(self) -> None:
+        self._tally()
         if self.waiting > PAUSE and not self._holding_up:
             self._holding_up = True
             self._line.say(Pause(self.id))
-        if self.waiting > MOST_WAITING:
+        if self.waiting > MOST_WAITING or self._line.waiting > MOST_IN_ALL:
             reason = "it was asked to pause, and did not"
             self._fail(ResetCode.BUSY, reason)
             self.lost(ResetCode.BUSY, reason)
 
+    def _tally(self) -> None:
+        self._line.waiting += self.waiting - self._counted
+        self._counted = self.waiting
+
     def _passed(self, count: int) -> None:
+        self._tally()
         if self._holding_up and self.waiting < RESUME:
             self._holding_up = False
             if not self._over and not self.closed:

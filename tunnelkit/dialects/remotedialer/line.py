@@ -83,6 +83,7 @@ class Line(Holder):
     @ivar full: whether the socket takes no more for now.
     @ivar over: whether it has ended.
     @ivar ends: the connections, by number.
+    @ivar waiting: bytes that came and cannot go on yet.
     """
 
     _log = Logger()
@@ -106,6 +107,7 @@ class Line(Holder):
         self.session = session
         self.full = False
         self.over = False
+        self.waiting = 0
         self.ends: dict[int, LineEnd] = {}
         self.heartbeat = Heartbeat(clock, self.ping, self._silent, PING, SILENCE)
         self._ended: list[Callable[[str], None]] = []

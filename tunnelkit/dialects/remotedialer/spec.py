@@ -70,9 +70,12 @@ class RemoteDialerSpec:
             ", and who reads a plain connection has it and all that crosses it"
             " (tls=required refuses those)"
         )
+        peers = () if self.peering is None else self.peering.peers
+        exposed = ", ".join(peer.name for peer in peers if not peer.place.tls)
         return (
             "remotedialer is spoken on this port: a client's id is its only secret"
             f"{'' if self.tlsRequired else plain}"
+            f"{exposed and f'; peer {exposed} is told our token and ids in plain'}"
         )
 
     def make(self, house: House) -> RemoteDialerDialect:
