@@ -93,7 +93,7 @@ def parseAllow(text: str) -> Pattern:
     """
     network, slash, rest = text.partition("/")
     if not slash or not rest:
-        raise ValueError(f"{text!r} says not what may be dialled: {_HOW}")
+        raise ValueError(f"{text!r} does not say what may be dialled: {_HOW}")
     if network == UNIX:
         path = "/" + rest.lstrip("/")
         _checkPath(path)
