@@ -153,6 +153,44 @@ class OursTests(FileServerCase):
         self.assertIn("does not speak HTTP", said)
 
 
+class PeersTests(FileServerCase):
+    """
+    Two servers of ours, one of which has the client.
+    """
+
+    def peer(self, name: str, other: str, port: int, where: str) -> ServerProgram:
+        """
+        Start one.
+
+        @param other: its peer's name.
+        @param where: how its peer is reached.
+        """
+        token = self.file(f"{name}.token", f"token-{name}\n")
+        peers = self.file(f"{name}.peers", f"{other} token-{other} {where}\n")
+        spec = f"ids={ID}:id={name}:tokenFile={token}:peersFile={peers}"
+        return self.server(f"--dialect=remotedialer:{spec}", admin=True, port=port)
+
+    async def test_peers(self) -> None:
+        """
+        A file is asked for at the server that has not the client: it comes, inside TLS
+        between the servers, whose certificate is the one that was named.
+        """
+        port, ports = await self.files(), (freePort(), freePort())
+        b = self.peer("b", "a", ports[1], f"ws://{HOST}:{ports[0]}/connect")
+        pin = (await b.says(r"fingerprint: sha256:(\w+)"))[1]
+        at = f"wss://{HOST}:{ports[1]}/connect fingerprint={pin}"
+        a = self.peer("a", "b", ports[0], at)
+        await a.says("connected to peer b")
+        await b.says("connected to peer a")
+        client = self.client(f"ws://{HOST}:{ports[0]}/connect", f"--allow=tcp/{HOST}:*")
+        await client.says("connected to")
+        large = await self.fetch(b, port, "large")
+        self.assertTrue(large == (self.folder / "files" / "large").read_bytes())
+        for said in (a.output, b.output):
+            self.assertNotIn("token-", said)
+            self.assertNotIn(ID, said)
+
+
 class StockTests(FileServerCase):
     """
     The program itself, which the folder C{TUNNELKIT_PEERS} may hold.
@@ -164,13 +202,11 @@ class StockTests(FileServerCase):
 
         @raise SkipTest: it is not there.
         """
-        folder = os.environ.get("TUNNELKIT_PEERS", "")
-        for path in (Path(folder) / "remotedialer" / name, Path(folder) / name):
-            if folder and os.access(path, os.X_OK) and path.is_file():
-                return self.program(path, *arguments)
-        raise SkipTest(
-            f"there is no remotedialer/{name} in the folder that TUNNELKIT_PEERS names"
-        )
+        folder = os.environ.get("TUNNELKIT_PEERS")
+        if not folder:
+            raise SkipTest("TUNNELKIT_PEERS names no folder with other programs")
+        program = Path(folder).absolute() / f"remotedialer-{name}"
+        return self.program(program, *arguments)
 
     async def test_stockClient(self) -> None:
         """
