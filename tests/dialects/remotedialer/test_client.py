@@ -8,11 +8,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
+from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dialects.remotedialer.case import TARGET
 from tests.network import Speaker
 from tests.whole import PORT, WholeCase
+from tunnelkit.commands.client import Options
 from tunnelkit.dialects.abroad import AbroadSettings, Place
 from tunnelkit.dialects.doorway import DELAY
 from tunnelkit.dialects.remotedialer.client import REMOTEDIALER
@@ -204,6 +206,30 @@ class PlaceTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, parsePlace, text)
             self.assertIn(why, str(error), text)
+
+    def test_options(self) -> None:
+        """
+        The command line says the same, and what is lacking is told.
+        """
+        flags = ["--dialect=remotedialer", "--server=ws://a/x", "--name=foo"]
+        options = Options({}, lambda: "laptop")
+        options.parseOptions([*flags, "--allow=tcp/*:80", "--allow=unix/run/app"])
+        assert options.abroad is not None
+        self.assertEqual(options.abroad.place, Place(HostPort("a", 80), False, "/x"))
+        self.assertEqual(options.abroad.allow, ("tcp/*:80", "unix/run/app"))
+        for given, why in (
+            (flags, "--allow is missing"),
+            ([*flags[:2], "--allow=tcp/*:80"], "--name is missing"),
+            ([*flags, "--allow=tcp/*"], "--allow: 'tcp/*' has no port"),
+            ([*flags, "--allow=tcp/*:80", "--token-file=x"], "makes no sense"),
+            (
+                [*flags, "--allow=tcp/*:80", f"--fingerprint={'ab' * 32}"],
+                "without TLS there is none",
+            ),
+        ):
+            options = Options({}, lambda: "laptop")
+            error = self.assertRaises(UsageError, options.parseOptions, given)
+            self.assertIn(why, str(error))
 
     def test_settings(self) -> None:
         """

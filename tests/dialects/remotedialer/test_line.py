@@ -483,6 +483,8 @@ class StockTests(LineCase):
             stock.socket.ping()
         self.assertEqual(stock.took(), [Sync(frozenset({2, 5, 9}))])
         self.assertEqual(stock.pongs, 5)
+        pings = stock.heard.count(b"\x89\x80")  # masked, and empty
+        self.assertGreaterEqual(pings, 12)
 
     def test_pingAnswered(self) -> None:
         """

@@ -27,7 +27,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from tunnelkit.dialects.remotedialer.ends import LineEnd
+from tunnelkit.dialects.remotedialer.ends import LineEnd, nobody
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.relay.portable.transport import MuxedTransport
 from tunnelkit.wire.address import HostPort, isAddress, parseHostPort
@@ -133,7 +133,7 @@ class _Connecting:
         self._end.reset(ResetCode.WITHDRAWN, "the dial was given up")
 
     def _over(self) -> None:
-        self._end.stirred = _nobody
+        self._end.stirred = nobody
         if self._late.active():
             self._late.cancel()
 
@@ -175,7 +175,3 @@ def addressOf(target: str) -> IAddress:
 def _within(seconds: float) -> float:
     low, high = GRACE
     return min(high, max(low, seconds))
-
-
-def _nobody() -> None:
-    pass

@@ -55,7 +55,7 @@ class LineEnd(MuxedEnd):
         super().__init__(asked, line.full)
         self.id = id
         self.since = since
-        self.stirred: Callable[[], None] = _nobody
+        self.stirred: Callable[[], None] = nobody
         self._line = line
         self._ours = ours
         self._counted = 0  # of what waits, in the line's sum
@@ -140,7 +140,7 @@ class LineEnd(MuxedEnd):
 
     # What the join does.
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         Our direction has ended.  Where it is a service's answer, the other side waits
         for this, and there is no other way to say it; where it is a question, the
@@ -149,6 +149,7 @@ class LineEnd(MuxedEnd):
         if not self._ours and not self._over and not self.closed:
             self._close()
             self.ended()
+        return True
 
     def _send(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE):
@@ -183,5 +184,7 @@ class LineEnd(MuxedEnd):
                 self._line.say(Resume(self.id))
 
 
-def _nobody() -> None:
-    pass
+def nobody() -> None:
+    """
+    Be told, where nobody is interested.
+    """

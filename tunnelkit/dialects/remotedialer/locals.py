@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.names import legible
 from tunnelkit.dialects.remotedialer.allowed import Pattern, allows, parseTarget
-from tunnelkit.dialects.remotedialer.ends import LineEnd
+from tunnelkit.dialects.remotedialer.ends import LineEnd, nobody
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, Outcome, Undialled
 from tunnelkit.relay.endpoints import One
 from tunnelkit.relay.portable.raw import RawEnd
@@ -185,8 +185,4 @@ class _Dialling:
 
     def _settle(self) -> None:
         self._dialled = None
-        self._end.stirred = _nobody
-
-
-def _nobody() -> None:
-    pass
+        self._end.stirred = nobody
