@@ -201,6 +201,20 @@ class PassingTests(RoomCase):
             self.network.settle()
             self.assertEqual(asking.ended, "reset" if reset else "end")
 
+    def test_twoLengths(self) -> None:
+        """
+        An answer that says two lengths is passed on with the one that it was read by.
+        """
+        self.come()
+        asking = self.ask()
+        self.services[0].say(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        )
+        self.network.settle()
+        self.assertNotIn(b"content-length", asking.heard.lower())
+        self.assertTrue(asking.heard.endswith(b"5\r\nhello\r\n0\r\n\r\n"))
+
     def test_truncated(self) -> None:
         """
         An answer that is cut off does not look whole.

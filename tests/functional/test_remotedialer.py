@@ -130,6 +130,23 @@ class OursTests(FileServerCase):
         await client.says("connected to", mark)
         self.assertEqual(await self.fetch(again, port, "small"), b"hello\n")
 
+    async def test_clientFrozen(self) -> None:
+        """
+        While a client is frozen its successor is dialled, at once.
+        """
+        port = await self.files()
+        server = self.dialer()
+        await server.listens()
+        address = f"ws://{HOST}:{server.port}/connect"
+        frozen = self.client(address, f"--allow=tcp/{HOST}:{port}")
+        await frozen.says("connected to")
+        frozen.signal("STOP")
+        successor = self.client(address, f"--allow=tcp/{HOST}:{port}")
+        await successor.says("connected to")
+        self.assertEqual(await self.fetch(server, port, "small"), b"hello\n")
+        await server.says("it does not answer, and its client has come back")
+        frozen.signal("CONT")
+
     async def test_upload(self) -> None:
         """
         A body goes up as it comes, in chunks of no stated length.

@@ -57,6 +57,12 @@ _ALWAYS: Final = (
 )
 
 
+def _without(headers: Headers) -> frozenset[bytes]:
+    # Where it came in chunks its length is what it was read to be, whatever is said.
+    chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
+    return _NOT_ANSWERED | {b"content-length"} if chunked else _NOT_ANSWERED
+
+
 def kept(headers: Headers, without: frozenset[bytes]) -> Headers:
     """
     Leave out what is not for the next one: also what C{Connection} names.
@@ -195,7 +201,7 @@ class Passing:
         request.setResponseCode(status)
         given = request.responseHeaders
         given.removeHeader(b"server")
-        for name, value in kept(headers, _NOT_ANSWERED):
+        for name, value in kept(headers, _without(headers)):
             given.addRawHeader(name, value)
         for name, value in _ALWAYS:
             given.addRawHeader(name, value)

@@ -84,6 +84,7 @@ class ClientTests(WholeCase):
         self.assertEqual(str(error), "connect not allowed")
         self.assertIn("which may dial tcp/127.0.0.1:8000", self.said("info"))
         self.assertNotIn("foo", self.said("info", "warn", "debug"))
+        self.assertIn("who reads the wire has this client's id", self.said("warn"))
 
     def said(self, *levels: str) -> str:
         """

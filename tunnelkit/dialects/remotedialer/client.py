@@ -91,6 +91,12 @@ class RemoteDialerClient(Service):
         """
         super().startService()
         self._draining = False
+        if not self._settings.place.tls:
+            self._log.warn(
+                "there is no TLS to {server}: who reads the wire has this client's id,"
+                " and all that crosses",
+                server=self._server,
+            )
         self._comeback.start()
 
     def stopService(self) -> None:
