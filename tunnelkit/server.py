@@ -237,8 +237,6 @@ class Server(Service):
         self._doors.clear()
         for description in self._settings.ports:
             self._doors.append(self._listen("--port", description, self._doorway))
-        for companion in self._house.companions:
-            self._begin(companion.startService, companion.stopService)
         if self._settings.admin is not None:
             site = self._rooms(self, self._folder.adminToken(), self._reactor)
             admin = self._listen("--admin", self._settings.admin, site)
@@ -248,9 +246,8 @@ class Server(Service):
         """
         Find out now, not at the first tunnel, whether public ports can be had.
         """
-        at = HostPort(bind, 0)
         try:
-            trial = self._relay.listen(at, lambda visitor: visitor.abort())
+            trial = self._relay.listen(HostPort(bind, 0), lambda one: one.abort())
         except CannotListenError as e:
             raise StartFailed(whyDeaf(option, bind, e)) from e
         maybeDeferred(trial.stopListening)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit import __version__
@@ -45,7 +44,6 @@ class House:
     @ivar http: makes what makes HTTP requests, as C{treq} does, for those who need it.
     @ivar atEnd: has something called when the server stops, and waited for.
     @ivar switchboard: clients through whom something can be dialled.
-    @ivar companions: what starts when the ports are open, and stops with the server.
     @ivar counts: totals since the start, by name.
     """
 
@@ -62,7 +60,6 @@ class House:
     http: Callable[[], Any]
     atEnd: Callable[[Callable[[], object]], None]
     switchboard: Switchboard = field(default_factory=Switchboard)
-    companions: list[IService] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=_noCounts)
 
     def chance(self) -> float:

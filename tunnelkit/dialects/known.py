@@ -28,7 +28,6 @@ FILES: Final[Mapping[str, ReadServer]] = {
 }
 """By its name, what reads the file that the system's own server is configured with."""
 
-CLIENTS: Final[Mapping[str, ClientDialect]] = {each.name: each for each in (PIPE,)}
 CLIENTS: Final[Mapping[str, ClientDialect]] = {
     each.name: each for each in (PIPE, REMOTEDIALER)
 }

@@ -86,7 +86,9 @@ class RemoteDialerSpec:
         if peering is None:
             return RemoteDialerDialect(house, self.ids, plain)
         for peer in peering.peers:
-            house.companions.append(Peering(house, peer, peering.name, peering.token))
+            session = Peering(house, peer, peering.name, peering.token)
+            session.startService()
+            house.atEnd(session.stopService)
         tokens = {peer.name: peer.token for peer in peering.peers}
         return RemoteDialerDialect(house, self.ids, plain, tokens)
 
