@@ -220,6 +220,7 @@ class Server(Service):
             http=self._http,
             atEnd=self._closings.append,
         )
+        self.dialers = self._house.switchboard
         self._doorway = Doorway(
             self._reactor,
             self._relay,
@@ -245,9 +246,8 @@ class Server(Service):
         """
         Find out now, not at the first tunnel, whether public ports can be had.
         """
-        at = HostPort(bind, 0)
         try:
-            trial = self._relay.listen(at, lambda visitor: visitor.abort())
+            trial = self._relay.listen(HostPort(bind, 0), lambda one: one.abort())
         except CannotListenError as e:
             raise StartFailed(whyDeaf(option, bind, e)) from e
         maybeDeferred(trial.stopListening)

@@ -54,11 +54,11 @@ class BoundedSite(Site):
     _log = Logger()
 
     def __init__(self, root: IResource, clock: IReactorTime, bounds: Bounds) -> None:
-        super().__init__(root, _Request, timeout=bounds.patience, reactor=clock)
+        super().__init__(root, BoundedRequest, timeout=bounds.patience, reactor=clock)
         # Its declared type is Twisted's own proxy, there for HTTP/2.
-        self.protocol = _Channel  # type: ignore[assignment]
+        self.protocol = BoundedChannel  # type: ignore[assignment]
         self.bounds = bounds
-        self._inside: set[_Channel] = set()
+        self._inside: set[BoundedChannel] = set()
 
     def startFactory(self) -> None:
         """
@@ -71,7 +71,7 @@ class BoundedSite(Site):
         """
         return [b"http/1.1"]
 
-    def enter(self, channel: _Channel) -> bool:
+    def enter(self, channel: BoundedChannel) -> bool:
         """
         Count a connection, and tell whether it may stay.
         """
@@ -82,19 +82,19 @@ class BoundedSite(Site):
         self._inside.add(channel)
         return True
 
-    def leave(self, channel: _Channel) -> None:
+    def leave(self, channel: BoundedChannel) -> None:
         """
         Forget a connection.
         """
         self._inside.discard(channel)
 
 
-class _Request(Request):
+class BoundedRequest(Request):
     """
     A request whose body is short.
     """
 
-    channel: _Channel
+    channel: BoundedChannel
     _taken = 0
 
     def gotLength(self, length: int | None) -> None:
@@ -123,7 +123,7 @@ class _Request(Request):
             super().process()
 
 
-class _Channel(HTTPChannel):
+class BoundedChannel(HTTPChannel):
     """
     A connection of which every wait ends.
     """

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zope.interface import Interface
+from twisted.internet.interfaces import IStreamClientEndpoint
+from zope.interface import Attribute, Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,28 @@ class ServerStatus:
         return sum(not tunnel.withdrawn for tunnel in self.tunnels)
 
 
+class IDialers(Interface):
+    """
+    Who can dial through clients.
+    """
+
+    def dialer(key: str, target: str, grace: float | None) -> IStreamClientEndpoint:
+        """
+        Give the endpoint that connects through a client.
+
+        @param key: which one.
+        @param target: what it is to dial, C{tcp/HOST:PORT} or C{unix/PATH}.
+        @param grace: how long to wait for a refusal, in seconds, before a connection
+            is taken for open; None for what suits the client's distance.
+        """
+
+
 class IStatusSource(Interface):
     """
     Who can say how a server does.
     """
+
+    dialers: IDialers = Attribute("who can dial through its clients")
 
     def troubles() -> tuple[str, ...]:
         """

@@ -87,6 +87,8 @@ class FakeSource:
     def __init__(self, now: ServerStatus | None = STATUS) -> None:
         self.now = now
 
+    dialers: Any = None
+
     def troubles(self) -> tuple[str, ...]:
         """
         Give what the test set.

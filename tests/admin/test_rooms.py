@@ -11,7 +11,7 @@ from tunnelkit.admin.room import Room, asJSON
 from tunnelkit.admin.rooms import DOORS, Door, makeRoot
 
 LOCKED = ["/" + door.path for door in DOORS if door.locked]
-PATHS = ["/" + door.path for door in DOORS]
+PATHS = ["/" + door.path for door in DOORS if not door.streams]
 NOWHERE = [
     "/nope",
     "/api",

@@ -268,7 +268,7 @@ class RefusalTests(AbroadCase):
         """
         self.assertEqual(
             self.refusal("--dialect", "frp"),
-            "--dialect: there is no dialect 'frp', only mgrok, pipe, toy",
+            "--dialect: there is no dialect 'frp', only mgrok, pipe, remotedialer, toy",
         )
 
     def test_senseless(self) -> None:

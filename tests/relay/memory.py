@@ -5,7 +5,7 @@ transports do, and move on by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -200,6 +200,12 @@ class MemoryTransport:
             self._paused = True
             self._producer.pauseProducing()
 
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Keep bytes, likewise.
+        """
+        self.write(b"".join(data))
+
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
         Tell C{producer} when the buffer is full.
@@ -264,6 +270,11 @@ class MemoryTransport:
         if not self.lost:
             self.reading = False
             self._aborting = True
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        Do nothing: writes go when they go.
+        """
 
     def getHandle(self) -> None:
         """

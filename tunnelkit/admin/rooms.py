@@ -14,7 +14,7 @@ from typing import Final
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from tunnelkit.admin import healthz, metrics, page, status, tunnels
+from tunnelkit.admin import clients, healthz, metrics, page, status, tunnels
 from tunnelkit.admin.lock import LOCKED, Lock
 from tunnelkit.admin.room import Corridor, TurnedAway
 from tunnelkit.status import IStatusSource
@@ -27,6 +27,7 @@ class Door:
 
     @ivar path: the way to it, without the first slash.
     @ivar make: makes the room.
+    @ivar streams: whether it takes bodies as they come.
     @ivar locked: whether it takes the token to enter.  Where it does not, that holds
         for this path alone and for nothing below it.
     """
@@ -34,6 +35,7 @@ class Door:
     path: str
     make: Callable[[IStatusSource], IResource]
     locked: bool = True
+    streams: bool = False
 
 
 DOORS: Final = (
@@ -45,13 +47,14 @@ DOORS: Final = (
     Door("api/v1/status", status.makeRoom),
     Door("api/v1/tunnels", tunnels.makeRoom),
     Door("metrics", metrics.makeRoom),
+    Door(clients.ROOM, clients.makeRoom, streams=True),
 )
 """The rooms there are."""
 
 
 def makeRoot(
     source: IStatusSource, token: str, doors: Iterable[Door] = DOORS
-) -> IResource:
+) -> Entrance:
     """
     Make the tree of all rooms.
 
@@ -59,14 +62,15 @@ def makeRoot(
     @param token: what opens the locked ones.
     @raise ValueError: the token is empty.
     """
-    root = Corridor()
+    root, doors = Corridor(), tuple(doors)
     unlocked = set()
+    streaming = tuple(b"/%s/" % door.path.encode() for door in doors if door.streams)
     for door in doors:
         *way, name = door.path.encode().split(b"/")
         _walk(root, way).putChild(name, door.make(source))
         if not door.locked:
             unlocked.add(b"/" + door.path.encode())
-    return _Entrance(root, Lock(token), frozenset(unlocked))
+    return Entrance(root, Lock(token), frozenset(unlocked), streaming)
 
 
 def _walk(root: Resource, way: Iterable[bytes]) -> Resource:
@@ -80,17 +84,31 @@ def _walk(root: Resource, way: Iterable[bytes]) -> Resource:
     return place
 
 
-class _Entrance(Resource):
+class Entrance(Resource):
     """
     Where every request comes in.  Who has no token does not even learn which rooms
     there are.
     """
 
-    def __init__(self, root: Resource, lock: Lock, unlocked: frozenset[bytes]) -> None:
+    def __init__(
+        self,
+        root: Resource,
+        lock: Lock,
+        unlocked: frozenset[bytes],
+        streaming: tuple[bytes, ...],
+    ) -> None:
         super().__init__()
+        self._streaming = streaming
         self._root = root
         self._lock = lock
         self._unlocked = unlocked
+
+    def streams(self, path: bytes, authorization: bytes | None) -> bool:
+        """
+        Tell whether a request is for a room that takes bodies as they come, and may
+        enter.
+        """
+        return path.startswith(self._streaming) and self._lock.opens(authorization)
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """

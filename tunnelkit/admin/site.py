@@ -11,14 +11,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from tunnelkit.site import BoundedSite, Bounds
+from tunnelkit.admin.streaming import StreamingSite, Streams
+from tunnelkit.site import Bounds
 
 _LONGEST_BODY: Final = 64 * 1024
 """What is read of a request's body, in bytes.  No room looks at it."""
 
 
 def makeSite(
-    root: IResource, clock: IReactorTime, patience: float = 30.0, most: int = 100
+    root: IResource,
+    clock: IReactorTime,
+    patience: float = 30.0,
+    most: int = 100,
+    streams: Streams = lambda path, authorization: False,
 ) -> Site:
     """
     Make the site.
@@ -27,6 +32,7 @@ def makeSite(
     @param patience: how long a whole request may take to come, and how long a
         connection stays open without one, in seconds.
     @param most: the most connections at a time; further ones are cut.
+    @param streams: which requests are served before their body is here.
     """
     bounds = Bounds(most=most, patience=patience, longest=_LONGEST_BODY, kept=False)
-    return BoundedSite(root, clock, bounds)
+    return StreamingSite(root, clock, bounds, streams)

@@ -325,7 +325,8 @@ def adminSite(
     """
     Make the site of the admin rooms.
     """
-    return makeSite(makeRoot(source, token), clock)
+    root = makeRoot(source, token)
+    return makeSite(root, clock, streams=root.streams)
 
 
 def address(text: str) -> str:

@@ -95,16 +95,23 @@ class Guest:
         self._doorway.dismissed(self.peer, reason)
         self.close(connection)
 
-    def delay(self, connection: Connection, reason: str) -> None:
+    def delay(
+        self,
+        connection: Connection,
+        reason: str,
+        last: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Send it away in a moment, and hear nothing more of it: who tries secrets is to
         be slow at that.
+
+        @param last: says to it, then, what there is to say.
         """
         self._cancel()
         if not self._left:
             self._connection = connection
             self._deadline = self._doorway.clock.callLater(
-                DELAY, self.dismiss, connection, reason
+                DELAY, self._delayed, connection, reason, last
             )
 
     def close(self, connection: Connection) -> None:
@@ -123,6 +130,12 @@ class Guest:
         """
         if self._connection is not None:
             self._connection.transport.abortConnection()
+
+    def _delayed(
+        self, connection: Connection, reason: str, last: Callable[[], None]
+    ) -> None:
+        last()
+        self.dismiss(connection, reason)
 
     def _late(self, connection: Connection, lacking: str) -> None:
         self._deadline = None

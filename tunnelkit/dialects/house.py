@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit import __version__
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.dialects.doorway import Guest
+from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.connection import Connection
 from tunnelkit.state.verifier import Verifier
@@ -42,6 +43,7 @@ class House:
     @ivar now: gives the time, seconds since 1970.
     @ivar http: makes what makes HTTP requests, as C{treq} does, for those who need it.
     @ivar atEnd: has something called when the server stops, and waited for.
+    @ivar switchboard: clients through whom something can be dialled.
     @ivar counts: totals since the start, by name.
     """
 
@@ -57,14 +59,28 @@ class House:
     now: Callable[[], float]
     http: Callable[[], Any]
     atEnd: Callable[[Callable[[], object]], None]
+    switchboard: Switchboard = field(default_factory=Switchboard)
     counts: dict[str, int] = field(default_factory=_noCounts)
 
+    def chance(self) -> float:
+        """
+        Give a number from 0 to below 1.
+        """
+        return int(self.nonce()[:8], 16) / 2**32
+
     def turnAway(
-        self, guest: Guest, connection: Connection, dialect: str, reason: str
+        self,
+        guest: Guest,
+        connection: Connection,
+        dialect: str,
+        reason: str,
+        last: Callable[[], None] = lambda: None,
     ) -> None:
         """
-        A login failed of which nothing is to be said to the client.
+        A login failed, of which the client is not to learn why.
+
+        @param last: says to it, in a moment, what its protocol has for that.
         """
         self.counts["logins_failed"] += 1
         self.troubles.note(f"{dialect} login from {guest.host}: {reason}")
-        guest.delay(connection, reason)
+        guest.delay(connection, reason, last)

@@ -16,11 +16,14 @@ from tunnelkit.dialects.mgrok.words import serverWords as mgrokWords
 from tunnelkit.dialects.pipe.client import PIPE
 from tunnelkit.dialects.pipe.spec import parsePipe
 from tunnelkit.dialects.pipe.words import serverWords as pipeWords
+from tunnelkit.dialects.remotedialer.client import REMOTEDIALER
+from tunnelkit.dialects.remotedialer.spec import parseRemoteDialer
 from tunnelkit.dialects.spec import DialectParser
 
 DIALECTS: Final[Mapping[str, DialectParser]] = {
     "mgrok": parseMgrok,
     "pipe": parsePipe,
+    "remotedialer": parseRemoteDialer,
 }
 """By its name, what reads how a dialect is described."""
 
@@ -31,6 +34,6 @@ FILES: Final[Mapping[str, ReadServer]] = {
 """By its name, what reads the file that the system's own server is configured with."""
 
 CLIENTS: Final[Mapping[str, ClientDialect]] = {
-    each.name: each for each in (MGROK, PIPE)
+    each.name: each for each in (MGROK, PIPE, REMOTEDIALER)
 }
 """By its name, how a client speaks it."""

@@ -1,0 +1,3 @@
+"""
+remotedialer: its stock clients, our clients at its stock servers, and its peers.
+"""

@@ -1,0 +1,187 @@
+# -*- test-case-name: tests.dialects.remotedialer.test_switchboard -*-
+"""
+Switchboard: which clients are there, and how to dial through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.logger import Logger
+
+from tunnelkit.dialects.remotedialer.dialling import (
+    DialledEndpoint,
+    NotDialled,
+    dialledBy,
+)
+from tunnelkit.dialects.remotedialer.ends import LineEnd
+from tunnelkit.dialects.remotedialer.line import Line
+from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient
+
+MOST_REMOTE: Final = 65536
+"""Clients at peers at most."""
+MOST_OF_ONE: Final = 64
+"""Sessions of one of them at most."""
+
+
+class Listener(Protocol):
+    """
+    Who is told of sessions that come and go.
+    """
+
+    def added(self, line: Line) -> None:
+        """
+        A client has come; it may have others of its sessions here.
+        """
+
+    def removed(self, line: Line) -> None:
+        """
+        One of its sessions is over.
+        """
+
+
+class Switchboard:
+    """
+    The clients of a server, by the key that each is dialled by.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[Line]] = {}
+        self._listeners: list[Listener] = []
+        # What peers announced: by the client's key, the peer of each of its sessions.
+        self._remotes: dict[str, dict[tuple[Line, int], None]] = {}
+
+    # Who is there.
+
+    def add(self, line: Line) -> None:
+        """
+        A client is there, until its line ends.
+        """
+        self._lines.setdefault(line.key, []).append(line)
+        line.onEnd(lambda reason: self._gone(line))
+        self._tell(lambda listener: listener.added(line))
+
+    def hasSession(self, key: str) -> bool:
+        """
+        Tell whether a client can be dialled, here or through a peer.
+        """
+        return key in self._lines or key in self._remotes
+
+    def listClients(self) -> list[str]:
+        """
+        Give the keys of the clients that are here.
+        """
+        return [*self._lines]
+
+    def sessions(self, key: str = "") -> list[Line]:
+        """
+        Give the sessions of a client, the newest last; of all, where no key is given.
+        """
+        if key:
+            return [*self._lines.get(key, ())]
+        return [line for lines in self._lines.values() for line in lines]
+
+    def listen(self, listener: Listener) -> None:
+        """
+        Have somebody told of sessions that come and go, and now of those that are here.
+        """
+        self._listeners.append(listener)
+        for line in self.sessions():
+            listener.added(line)
+
+    def forget(self, listener: Listener) -> None:
+        """
+        Tell somebody no more.
+        """
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    # Dialling.
+
+    def dialer(
+        self, key: str, target: str, grace: float | None = None
+    ) -> IStreamClientEndpoint:
+        """
+        Give the endpoint that connects through a client.
+
+        @param target: what it is to dial: C{tcp/HOST:PORT}, or C{unix/PATH}.
+        @param grace: how long to wait for a refusal before a connection is taken for
+            open, in seconds; None for what suits the client's distance.
+        """
+        return DialledEndpoint(lambda: self.dial(key, target), grace)
+
+    def dial(self, key: str, target: str) -> LineEnd:
+        """
+        Dial through a client, here or at a peer.
+
+        @return: the connection, of which it is not known yet whether it is open.
+        @raise NotDialled: that cannot be tried.
+        """
+        if key not in self._lines and key in self._remotes:
+            line, _ = next(reversed(self._remotes[key]))
+            return dialledBy(line, target, key)
+        return self.dialHere(key, target)
+
+    def dialHere(self, key: str, target: str) -> LineEnd:
+        """
+        Dial through a client that is here, by the newest of its sessions: an older one
+        may be dead, and nobody knows yet.
+
+        @raise NotDialled: that cannot be tried.
+        """
+        lines = self._lines.get(key)
+        if not lines:
+            raise NotDialled("no client with this key is connected")
+        return dialledBy(lines[-1], target)
+
+    # Peers.
+
+    def announced(self, peer: Line, message: AddClient | RemoveClient) -> None:
+        """
+        A peer has a client, or has it no more.
+
+        @raise WireError: it has too many.
+        """
+        if len(self._remotes) >= MOST_REMOTE:
+            raise WireError("too many clients at peers")
+        key, session = message.key, (peer, message.session)
+        if isinstance(message, AddClient):
+            sessions = self._remotes.setdefault(key, {})
+            sessions.pop(session, None)
+            sessions[session] = None
+            if len(sessions) > MOST_OF_ONE:
+                del sessions[next(iter(sessions))]
+        elif key in self._remotes:
+            self._remotes[key].pop(session, None)
+            if not self._remotes[key]:
+                del self._remotes[key]
+
+    def left(self, peer: Line) -> None:
+        """
+        A peer is gone, and its clients with it.
+        """
+        for key, sessions in [*self._remotes.items()]:
+            kept = {each: None for each in sessions if each[0] is not peer}
+            if kept:
+                self._remotes[key] = kept
+            else:
+                del self._remotes[key]
+
+    def _gone(self, line: Line) -> None:
+        lines = self._lines[line.key]
+        lines.remove(line)
+        if not lines:
+            del self._lines[line.key]
+        self._tell(lambda listener: listener.removed(line))
+
+    def _tell(self, tell: Callable[[Listener], None]) -> None:
+        for listener in [*self._listeners]:
+            try:
+                tell(listener)
+            except Exception:
+                self._log.failure("a bug at who listens for clients")
