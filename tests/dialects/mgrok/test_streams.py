@@ -11,6 +11,7 @@ from tunnelkit.dialects.mgrok.line import BUDGET, CROWDED, NEARLY, STALLED, TICK
 from tunnelkit.dialects.mgrok.streams import PATIENCE
 from tunnelkit.relay.join import IDLE
 from tunnelkit.wire.mgrok.messages import NewStream, Register
+from tunnelkit.wire.smux.frames import HIGHEST
 
 
 class EndTests(MgrokCase):
@@ -97,6 +98,24 @@ class EndTests(MgrokCase):
         client.smux.finish(stream)
         self.network.settle()
         self.assertEqual((visitor.heard, visitor.ended), (b"", "end"))
+
+    def test_usedUp(self) -> None:
+        """
+        When all numbers of streams are used up the connection is over, not deaf for
+        ever: a client that comes back has new ones.
+        """
+        client = self.register()
+        (line,) = {
+            wire.far.protocol._holder
+            for wire in self.network.wires
+            if wire.protocol is client
+        }
+        line.smux._last = HIGHEST - 1
+        visitor = self.visit()
+        self.assertEqual(visitor.ended, "reset")
+        self.assertNotEqual(client.ended, "")
+        self.assertIn("all numbers of streams are used up", self.told())
+        self.register()
 
     def test_strangeStream(self) -> None:
         """

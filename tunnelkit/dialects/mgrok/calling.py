@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.control.session import STREAMS
-from tunnelkit.dialects.mgrok.line import Line, Taker
+from tunnelkit.dialects.mgrok.contract import Taker
+from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.serving import Serving
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP

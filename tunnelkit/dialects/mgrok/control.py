@@ -20,8 +20,9 @@ from tunnelkit.control.names import hostOr, legible
 from tunnelkit.control.session import STREAMS, Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import House
+from tunnelkit.dialects.mgrok.contract import Taker
 from tunnelkit.dialects.mgrok.datagrams import MOST, Datagrams
-from tunnelkit.dialects.mgrok.line import Line, Taker
+from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.streams import Visitors
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName

@@ -10,15 +10,16 @@ while others have to wait is ended, and they go on.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.rounds import Round
+from tunnelkit.dialects.mgrok.contract import Owner, Taker
 from tunnelkit.relay.connection import Connection, Gauge, Holder, peerOf
-from tunnelkit.wire.codes import INTERNAL, PROTOCOL, SILENT, ResetCode
+from tunnelkit.wire.codes import FULL, INTERNAL, PROTOCOL, SILENT, ResetCode
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.smux.session import (
     KEEPALIVE,
@@ -29,6 +30,7 @@ from tunnelkit.wire.smux.session import (
     Declined,
     Event,
     Finished,
+    NoStream,
     Odd,
     Opened,
     Overrun,
@@ -51,77 +53,6 @@ where the crowd is older than that.  Kernels tell of large steps only.  Where of
 enough was taken for more to come, the one of which most waits is ended."""
 TICK: Final = 1.0
 """Seconds between two looks at a crowd."""
-
-
-class Taker(Protocol):
-    """
-    Who has a stream.
-    """
-
-    def received(self, data: bytes) -> None:
-        """
-        Bytes came: one PSH.  L{Line.consumed} is to be told of them.
-        """
-
-    def ended(self) -> None:
-        """
-        The other side has closed the stream.
-        """
-
-    def lost(self, code: ResetCode, reason: str) -> None:
-        """
-        The stream failed: the line knows it no more.
-        """
-
-    def block(self) -> None:
-        """
-        The connection takes no more for now.
-        """
-
-    def unblock(self) -> None:
-        """
-        It takes more.
-        """
-
-
-class Owner(Protocol):
-    """
-    Whose line it is.
-    """
-
-    def begun(self) -> None:
-        """
-        The connection is there.
-        """
-
-    def opened(self, stream: int) -> Taker | None:
-        """
-        The other side has opened a stream.
-
-        @return: who has it, or None to close it.
-        """
-
-    def answered(self) -> None:
-        """
-        The other side has answered the last C{probe}.
-        """
-
-    def broken(self, code: str, reason: str) -> None:
-        """
-        The other side does not keep to the wire, or is silent.
-
-        @param code: which of these, from L{tunnelkit.wire.codes}.
-        """
-
-    def gone(self) -> None:
-        """
-        The connection is lost.
-        """
-
-    def writable(self) -> None:
-        """
-        The connection takes more, and so may those who have no stream yet.
-        """
 
 
 class Line(Holder):
@@ -194,7 +125,14 @@ class Line(Holder):
         @return: its number.
         @raise NoStream: there are too many.
         """
-        stream = self.smux.open()
+        smux = self.smux
+        try:
+            stream = smux.open()
+        except NoStream as e:
+            if len(smux.streams) < smux.bounds.streams:
+                # There will never be another on this connection.
+                self._owner.broken(FULL, str(e))
+            raise
         self.streams[stream] = taker
         return stream
 
