@@ -140,13 +140,14 @@ class PassingTests(RoomCase):
         asking = self.ask()
         self.services[0].say(
             b"HTTP/1.1 404 Not Here\r\nX-Own: 1\r\nX-Own: 2\r\nSet-Cookie: a=b\r\n"
+            b"Access-Control-Allow-Origin: *\r\n"
             b"Connection: X-Named\r\nX-Named: 2\r\nServer: old\r\n"
             b"Content-Length: 2\r\n\r\nno"
         )
         self.network.settle()
         heard = asking.heard.lower()
         self.assertTrue(heard.startswith(b"http/1.1 404 "))
-        for name in (b"set-cookie", b"x-named"):
+        for name in (b"set-cookie", b"x-named", b"access-control"):
             self.assertNotIn(name, heard)
         for line in (
             b"x-own: 1\r\nx-own: 2",

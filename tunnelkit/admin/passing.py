@@ -43,7 +43,13 @@ _NOT_ASKED: Final = frozenset(
 )
 """What is not passed on of a request: the admin token, first of all.  The address of
 this room has the client's id in it, so no referrer is, either."""
-_NOT_ANSWERED: Final = frozenset({b"set-cookie", b"clear-site-data"})
+_NOT_ANSWERED: Final = frozenset(
+    {
+        *(b"set-cookie", b"clear-site-data", b"alt-svc", b"strict-transport-security"),
+        *(b"service-worker-allowed", b"access-control-allow-origin"),
+        b"access-control-allow-credentials",
+    }
+)
 """What is not passed on of an answer: it would be about these rooms."""
 _ALWAYS: Final = (
     # What is shown here comes from this site, for a browser that knows the admin token:

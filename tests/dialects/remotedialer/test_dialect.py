@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
@@ -156,6 +158,17 @@ class LoginTests(DialectCase):
         self.network.elapse(PATIENCE)
         self.assertEqual(slow.ended, "reset")
         self.assertNotEqual(bad.ended, "")
+        self.assertEqual(self.server.status().openings, 0)
+
+    @given(st.binary(max_size=200))
+    def test_fuzzed(self, junk: bytes) -> None:
+        """
+        Whatever a stranger asks for, in whatever way, breaks nothing.
+        """
+        for head in (b"GET ", REQUEST, REQUEST + b"X-Tunnel-ID: foo\r\n"):
+            self.say(head + junk).wire.abortConnection()
+            self.network.settle()
+        self.assertEqual(self.flushLoggedErrors(), [])
         self.assertEqual(self.server.status().openings, 0)
 
     def test_off(self) -> None:

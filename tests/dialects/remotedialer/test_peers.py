@@ -185,6 +185,28 @@ class OursTests(PeersCase):
         _, connected = self.dial(b)
         self.successResultOf(connected)
 
+    def test_frozen(self) -> None:
+        """
+        When the network between the servers is silent that shows after a minute, and
+        they find each other again when it is not.
+        """
+        self.startA()
+        b = self.startB()
+        self.network.elapse(2.0)
+        self.client()
+        visitor, connected = self.dial(b)
+        self.successResultOf(connected)
+        wires = [*self.network.wires]
+        for wire in wires:
+            wire.frozen = True
+        self.network.elapse(70.0)
+        self.assertEqual(visitor.ended, "reset")
+        for wire in wires:
+            wire.frozen = False
+        self.network.elapse(30.0)
+        _, connected = self.dial(b)
+        self.successResultOf(connected)
+
     def test_shown(self) -> None:
         """
         A peer is a session, shown by its name; no id of a client and no token is in the
