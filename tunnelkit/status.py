@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IStreamClientEndpoint
-from zope.interface import Attribute, Interface
+from zope.interface import Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,10 @@ class IStatusSource(Interface):
     Who can say how a server does.
     """
 
-    dialers: IDialers = Attribute("who can dial through its clients")
+    def dialers() -> IDialers:
+        """
+        Give who can dial through its clients.
+        """
 
     def troubles() -> tuple[str, ...]:
         """

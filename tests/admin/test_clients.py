@@ -57,7 +57,7 @@ class RoomCase(LineCase):
         """
         super().setUp()
         source = FakeSource()
-        source.dialers = self.switchboard
+        source.dialers = lambda: self.switchboard
         root = makeRoot(source, TOKEN)
         self.admin = makeSite(root, self.network, streams=root.streams)
         self.network.listenTCP(ADMIN, self.admin)
@@ -422,7 +422,7 @@ class RefusalTests(RoomCase):
         On a site that gathers bodies the room works as well.
         """
         self.come()
-        site = Site(ClientsRoom(self.switchboard), reactor=self.network)  # type: ignore[arg-type]
+        site = Site(ClientsRoom(self.switchboard), reactor=self.network)
         site.startFactory = site.stopFactory = lambda: None  # type: ignore[method-assign]
         self.network.listenTCP(8081, site)
         asking = self.say(

@@ -13,7 +13,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import pairOf
-from tunnelkit.commands import check
+from tunnelkit.commands import abroad, check
 from tunnelkit.commands.client import Options
 from tunnelkit.dialects import known
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Place
@@ -62,9 +62,8 @@ class AbroadCase(SynchronousTestCase):
         """
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
-        clients: Any = known.CLIENTS
-        clients["toy"] = TOY
-        self.addCleanup(clients.pop, "toy")
+        clients = {**known.CLIENTS, "toy": TOY}
+        self.patch(abroad, "CLIENTS", clients)
 
     def file(self, name: str, content: str) -> str:
         """

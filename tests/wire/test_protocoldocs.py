@@ -714,7 +714,9 @@ def quantity(text: str) -> tuple[float, ...]:
     """
     Read one or two numbers with their unit, such as C{0.4 to 2 s} or C{64 KiB}.
     """
-    factor = {"KiB": 1024, "MiB": 1 << 20, "min": 60, "h": 3600}.get(text.split()[-1], 1)
+    factor = {"KiB": 1024, "MiB": 1 << 20, "min": 60, "h": 3600}.get(
+        text.split()[-1], 1
+    )
     return tuple(float(each) * factor for each in re.findall(r"[\d.]+", text))
 
 

@@ -29,9 +29,6 @@ from tunnelkit.admin.upstream import Upstream
 from tunnelkit.status import IDialers, IStatusSource
 from tunnelkit.wire.address import HostPort, parseHostPort
 
-ROOM: Final = "client"
-"""Where the room is."""
-
 _PIECE: Final = 65536
 _PORTS: Final = {"http": 80, "https": 443}
 _SAFE: Final = (b"GET", b"HEAD")
@@ -193,4 +190,4 @@ def makeRoom(source: IStatusSource) -> IResource:
     """
     Make the room.
     """
-    return ClientsRoom(source.dialers)
+    return ClientsRoom(source.dialers())

@@ -124,6 +124,28 @@ _FAILED: Final = refusal(
 )
 
 
+class Late(Resource):
+    """
+    A room that is made when somebody comes in first, and serves all that is below it.
+    """
+
+    isLeaf = True
+
+    def __init__(self, make: Callable[[], IResource]) -> None:
+        super().__init__()
+        self._make = make
+        self._room: IResource | None = None
+
+    def render(self, request: IRequest) -> bytes | int:
+        """
+        Have the room answer.
+        """
+        if self._room is None:
+            self._room = self._make()
+        answered: bytes | int = self._room.render(request)
+        return answered
+
+
 class Corridor(Resource):
     """
     A place that leads to rooms and shows nothing itself.

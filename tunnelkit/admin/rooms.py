@@ -14,9 +14,9 @@ from typing import Final
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from tunnelkit.admin import clients, healthz, metrics, page, status, tunnels
+from tunnelkit.admin import healthz, metrics, page, status, tunnels
 from tunnelkit.admin.lock import LOCKED, Lock
-from tunnelkit.admin.room import Corridor, TurnedAway
+from tunnelkit.admin.room import Corridor, Late, TurnedAway
 from tunnelkit.status import IStatusSource
 
 
@@ -38,6 +38,20 @@ class Door:
     streams: bool = False
 
 
+def _clients(source: IStatusSource) -> IResource:
+    """
+    Make the room C{/client}, which is loaded when somebody comes in first: it takes
+    more than all others together.
+    """
+
+    def make() -> IResource:
+        from tunnelkit.admin.clients import makeRoom
+
+        return makeRoom(source)
+
+    return Late(make)
+
+
 DOORS: Final = (
     Door("", page.makeRoom),
     Door("page.css", page.fileRoom("page.css", b"text/css; charset=utf-8")),
@@ -47,7 +61,7 @@ DOORS: Final = (
     Door("api/v1/status", status.makeRoom),
     Door("api/v1/tunnels", tunnels.makeRoom),
     Door("metrics", metrics.makeRoom),
-    Door(clients.ROOM, clients.makeRoom, streams=True),
+    Door("client", _clients, streams=True),
 )
 """The rooms there are."""
 

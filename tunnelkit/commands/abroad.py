@@ -15,7 +15,7 @@ from tunnelkit.commands.endpoints import serverAddress
 from tunnelkit.commands.login import ServerOptions
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Place
 from tunnelkit.dialects.foreign import ClientWords
-from tunnelkit.dialects.known import CLIENTS
+from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.certificate import parseFingerprint
 
@@ -61,16 +61,16 @@ def spokenBy(options: ServerOptions) -> ClientDialect | None:
     file is given.
     """
     named = options.one("dialect", clientDialect, None)
-    for each in CLIENTS.values():
-        origin = options.origin(f"{each.name}-config")
-        if origin is None or named is each:
+    for name in FILES:
+        origin = options.origin(f"{name}-config")
+        if origin is None or (named is not None and named.name == name):
             continue
         if named is not None:
             raise UsageError(
-                f"{origin} is for the dialect {each.name}, and {named.name} is to be"
+                f"{origin} is for the dialect {name}, and {named.name} is to be"
                 " spoken: leave one of them out"
             )
-        named = each
+        named = CLIENTS[name]
     return named
 
 

@@ -22,7 +22,7 @@ from tunnelkit.commands.options import GRACE, GRACE_OPTION, seconds
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means
-from tunnelkit.dialects.known import CLIENTS
+from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
@@ -76,14 +76,13 @@ class Options(ServerOptions):
         ],
         *(
             [
-                f"{each.name}-config",
+                f"{name}-config",
                 None,
                 None,
-                f"The file that a client of {each.name}'s is configured with: speak"
-                f" --dialect {each.name} as it says. What is given here wins over it.",
+                f"The file that a client of {name}'s is configured with: speak"
+                f" --dialect {name} as it says. What is given here wins over it.",
             ]
-            for each in CLIENTS.values()
-            if each.words
+            for name in FILES
         ),
     ]
 

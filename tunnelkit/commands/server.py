@@ -38,6 +38,7 @@ from tunnelkit.commands.options import (
     seconds,
 )
 from tunnelkit.commands.process import inProcess, theReactor
+from tunnelkit.dialects.foreign import ReadServer
 from tunnelkit.dialects.known import DIALECTS, FILES
 from tunnelkit.dialects.spec import DialectSpec, parseDialect
 from tunnelkit.server import Server
@@ -212,9 +213,7 @@ class Options(ConfiguredOptions):
         Check everything, and make the settings.
         """
         super().postOptions()
-        found = {
-            name: self.content(f"{name}-config", read) for name, read in FILES.items()
-        }
+        found = {name: self.content(f"{name}-config", _reader(name)) for name in FILES}
         self._told = Told({name: words for name, words in found.items() if words})
         descriptions = self._ports()
         admin = self.one(
@@ -300,6 +299,11 @@ class Options(ConfiguredOptions):
                 f"{lacking} is missing: --certificate and --key go together"
             )
         return (certificate, key) if certificate else self._told.pair()
+
+
+def _reader(name: str) -> ReadServer:
+    # It is loaded if there is something to read.
+    return lambda content, path: FILES[name](content, path)
 
 
 def makeService(options: Options) -> IService:

@@ -6,19 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit import __version__
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.dialects.doorway import Guest
-from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.connection import Connection
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.published import Published
+
+if TYPE_CHECKING:
+    from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 
 PROGRAM = f"tunnelkit/{__version__}"
 """What the two sides say they are."""
@@ -27,6 +30,21 @@ PROGRAM = f"tunnelkit/{__version__}"
 def _noCounts() -> dict[str, int]:
     names = "logins", "logins_failed", "work_connections", "work_connections_refused"
     return dict.fromkeys(names, 0)
+
+
+def _lateBoard() -> Callable[[], Switchboard]:
+    """
+    Make what gives a switchboard, which is loaded when somebody asks first: where
+    nobody dials it is of no use.
+    """
+
+    @cache
+    def board() -> Switchboard:
+        from tunnelkit.dialects.remotedialer.switchboard import Switchboard
+
+        return Switchboard()
+
+    return board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +61,7 @@ class House:
     @ivar now: gives the time, seconds since 1970.
     @ivar http: makes what makes HTTP requests, as C{treq} does, for those who need it.
     @ivar atEnd: has something called when the server stops, and waited for.
-    @ivar switchboard: clients through whom something can be dialled.
+    @ivar switchboard: gives the clients through whom something can be dialled.
     @ivar counts: totals since the start, by name.
     """
 
@@ -59,7 +77,7 @@ class House:
     now: Callable[[], float]
     http: Callable[[], Any]
     atEnd: Callable[[Callable[[], object]], None]
-    switchboard: Switchboard = field(default_factory=Switchboard)
+    switchboard: Callable[[], Switchboard] = field(default_factory=_lateBoard)
     counts: dict[str, int] = field(default_factory=_noCounts)
 
     def chance(self) -> float:

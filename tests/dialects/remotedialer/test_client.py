@@ -53,7 +53,7 @@ class ClientTests(WholeCase):
         Dial.
         """
         speaker = Speaker()
-        endpoint = self.server.dialers.dialer("foo", target)
+        endpoint = self.server.dialers().dialer("foo", target)
         connected = endpoint.connect(Factory.forProtocol(lambda: speaker))
         self.network.elapse(0.1)
         return speaker, connected
@@ -116,7 +116,7 @@ class ClientTests(WholeCase):
         visitor, service = self.assertDialled()
         self.stop(client)
         self.assertEqual((visitor.ended, service.ended), ("reset", "reset"))
-        self.assertEqual(self.server.dialers.listClients(), [])
+        self.assertEqual(self.server.dialers().listClients(), [])
 
     def test_drained(self) -> None:
         """

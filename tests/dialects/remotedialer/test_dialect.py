@@ -50,7 +50,7 @@ class DialectCase(WholeCase):
         """
         Who is there.
         """
-        return self.server.dialers
+        return self.server.dialers()
 
     def stock(self, key: str = "foo") -> Stock:
         """

@@ -95,7 +95,7 @@ class PeersCase(WholeCase):
         Dial through the client, at a server.
         """
         speaker = Speaker()
-        endpoint = server.dialers.dialer("foo", target)
+        endpoint = server.dialers().dialer("foo", target)
         connected = endpoint.connect(Factory.forProtocol(lambda: speaker))
         self.network.elapse(0.2)
         return speaker, connected
@@ -124,8 +124,8 @@ class OursTests(PeersCase):
         a, b = self.startA(), self.startB()
         self.network.elapse(2.0)
         self.client()
-        self.assertTrue(b.dialers.hasSession("foo"))
-        self.assertEqual(b.dialers.listClients(), [])
+        self.assertTrue(b.dialers().hasSession("foo"))
+        self.assertEqual(b.dialers().listClients(), [])
         visitor, connected = self.dial(b)
         self.successResultOf(connected)
         visitor.say(b"question")
@@ -147,9 +147,9 @@ class OursTests(PeersCase):
         client = self.client()
         b = self.startB()
         self.network.elapse(5.0)
-        self.assertTrue(b.dialers.hasSession("foo"))
+        self.assertTrue(b.dialers().hasSession("foo"))
         self.stop(client)
-        self.assertFalse(b.dialers.hasSession("foo"))
+        self.assertFalse(b.dialers().hasSession("foo"))
         _, connected = self.dial(b)
         self.failureResultOf(connected, NotDialled)
 
@@ -179,7 +179,7 @@ class OursTests(PeersCase):
         self.stop(a)
         self.network.settle()
         self.assertEqual(visitor.ended, "reset")
-        self.assertFalse(b.dialers.hasSession("foo"))
+        self.assertFalse(b.dialers().hasSession("foo"))
         self.startA()
         self.network.elapse(30.0)
         _, connected = self.dial(b)
@@ -265,8 +265,10 @@ class StockTests(PeersCase):
         self.assertTrue(visitor.heard.endswith(b"hello golden\n"))
         refused = Connect(3, "foo::tcp", "127.0.0.1:21299")
         speaker = Speaker()
-        connecting = server.dialers.dialer("foo", "tcp/127.0.0.1:21299").connect(
-            Factory.forProtocol(lambda: speaker)
+        connecting = (
+            server.dialers()
+            .dialer("foo", "tcp/127.0.0.1:21299")
+            .connect(Factory.forProtocol(lambda: speaker))
         )
         self.network.settle()
         stock.tell(*recorded[3:5])
@@ -276,7 +278,7 @@ class StockTests(PeersCase):
         self.assertEqual(stock.took(), [refused, recorded[3]])
         stock.tell(recorded[5])
         self.network.settle()
-        self.assertFalse(server.dialers.hasSession("foo"))
+        self.assertFalse(server.dialers().hasSession("foo"))
 
     def outgoing(self) -> Stock:
         """
@@ -348,11 +350,11 @@ class StockTests(PeersCase):
         stock = self.stock(**{PEER: "b", PEER_TOKEN: "token-b"})
         stock.tell(*(AddClient("k", n) for n in range(200)))
         self.network.settle()
-        board: Any = server.dialers
+        board: Any = server.dialers()
         self.assertEqual(len(board._remotes["k"]), 64)
         stock.wire.abortConnection()
         self.network.settle()
-        self.assertFalse(server.dialers.hasSession("k"))
+        self.assertFalse(server.dialers().hasSession("k"))
         _, connected = self.dial(server)
         self.successResultOf(connected)
 

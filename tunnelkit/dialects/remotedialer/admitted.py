@@ -51,7 +51,7 @@ class Admitted:
         @raise Refusal: there is no room.
         """
         house, line = self._house, self._line
-        before = house.switchboard.sessions(line.key)
+        before = house.switchboard().sessions(line.key)
         session = house.sessions.admit(identity, self, Crossing(line))
         self._session = session
         session.heartbeat.pace(PING, SILENCE)

@@ -74,7 +74,7 @@ class RemoteDialerDialect:
         """
         self.plain = plain
         self.house = house
-        self.switchboard = house.switchboard
+        self.switchboard = house.switchboard()
         self._site = _makeSite(house, listed(ids, peers), self.welcome)
 
     def greet(self, guest: Guest) -> Holder:

@@ -189,7 +189,7 @@ class Peering(Service):
         self._comeback.good()
         self._log.info("connected to peer {peer}", peer=self._peer.name)
         line.onEnd(self._lost)
-        self._house.switchboard.listen(self)
+        self._house.switchboard().listen(self)
 
     def _refused(self, failure: Failure) -> None:
         self.line = None
@@ -198,7 +198,7 @@ class Peering(Service):
 
     def _lost(self, reason: str) -> None:
         self.line = None
-        self._house.switchboard.forget(self)
+        self._house.switchboard().forget(self)
         peer = self._peer.name
         self._comeback.lost(f"the session with peer {peer} is over: {reason}")
 
@@ -208,7 +208,7 @@ class Peering(Service):
             end.refuse(ResetCode.DENIED, NOT_ALLOWED)
             return
         try:
-            far = self._house.switchboard.dialHere(key, f"{network}/{asked.address}")
+            far = self._house.switchboard().dialHere(key, f"{network}/{asked.address}")
         except NotDialled as e:
             end.refuse(ResetCode.UNREACHABLE, str(e))
             return

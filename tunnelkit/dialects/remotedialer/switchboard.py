@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from tunnelkit.dialects.remotedialer.dialling import (
     DialledEndpoint,
@@ -18,6 +19,7 @@ from tunnelkit.dialects.remotedialer.dialling import (
 )
 from tunnelkit.dialects.remotedialer.ends import LineEnd
 from tunnelkit.dialects.remotedialer.line import Line
+from tunnelkit.status import IDialers
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient
 
@@ -43,6 +45,7 @@ class Listener(Protocol):
         """
 
 
+@implementer(IDialers)
 class Switchboard:
     """
     The clients of a server, by the key that each is dialled by.
