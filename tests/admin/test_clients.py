@@ -142,6 +142,9 @@ class PassingTests(RoomCase):
             b"HTTP/1.1 404 Not Here\r\nX-Own: 1\r\nX-Own: 2\r\nSet-Cookie: a=b\r\n"
             b"Access-Control-Allow-Origin: *\r\n"
             b"Connection: X-Named\r\nX-Named: 2\r\nServer: old\r\n"
+            b"X-Content-Type-Options: no\r\nReferrer-Policy: cross-site\r\n"
+            b"Content-Security-Policy: default-src *; report-uri /a\r\n"
+            b"Content-Security-Policy-Report-Only: report-uri /a\r\n"
             b"Content-Length: 2\r\n\r\nno"
         )
         self.network.settle()
@@ -149,6 +152,9 @@ class PassingTests(RoomCase):
         self.assertTrue(heard.startswith(b"http/1.1 404 "))
         for name in (b"set-cookie", b"x-named", b"access-control"):
             self.assertNotIn(name, heard)
+        for name in (b"default-src", b"report-uri", b"x-content-type-options: no\r"):
+            self.assertNotIn(name, heard)
+        self.assertNotIn(b"cross-site", heard)
         for line in (
             b"x-own: 1\r\nx-own: 2",
             b"server: old",
@@ -378,6 +384,23 @@ class RefusalTests(RoomCase):
         ):
             self.assertSaid(self.ask(path), 400, why)
         self.assertSaid(self.ask("/client/", "PUT", body="x" * 9), 400, "write /client")
+
+    def test_connect(self) -> None:
+        """
+        CONNECT is not passed on: what came behind its answer would be no HTTP.
+        """
+        self.come()
+        self.assertSaid(self.ask(method="CONNECT"), 501, "CONNECT")
+        self.assertEqual(self.services, [])
+
+    def test_noCertificate(self) -> None:
+        """
+        A host for which there can be no certificate is told, and is no bug of ours.
+        """
+        self.come()
+        for host in ("a..b", "_a.b", "x" * 70):
+            asking = self.ask(f"/client/foo/https/{host}/")
+            self.assertSaid(asking, 400, "no certificate")
 
     def test_noClient(self) -> None:
         """

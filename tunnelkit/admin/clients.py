@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
-from twisted.web.http import BAD_REQUEST, FORBIDDEN
+from twisted.web.http import BAD_REQUEST, FORBIDDEN, NOT_IMPLEMENTED
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
@@ -42,6 +42,11 @@ _BEARER: Final = refusal(
     FORBIDDEN,
     "what may change something takes 'Authorization: Bearer TOKEN', which no browser"
     " sends by itself",
+)
+
+
+_NO_TUNNEL: Final = refusal(
+    NOT_IMPLEMENTED, "only requests are passed on here, and CONNECT asks for a tunnel"
 )
 
 
@@ -109,10 +114,11 @@ class ClientsRoom(Resource):
         try:
             wanted = parseWanted(given.uri)
             upstream = _upstream(passing, given, streamed.length, wanted)
+            endpoint = self._endpoint(wanted)
         except ValueError as e:
             passing.refuse(refusal(BAD_REQUEST, str(e)))
         else:
-            passing.begin(self._endpoint(wanted), upstream)
+            passing.begin(endpoint, upstream)
         return NOT_DONE_YET
 
     def _endpoint(self, wanted: Wanted) -> IStreamClientEndpoint:
@@ -120,7 +126,11 @@ class ClientsRoom(Resource):
         dialled = self._dialers.dialer(wanted.key, f"tcp/{wanted.server}", 0.0)
         if not wanted.secure:
             return dialled
-        tls = optionsForClientTLS(wanted.server.host)
+        host = wanted.server.host
+        try:
+            tls = optionsForClientTLS(host)
+        except ValueError as e:
+            raise ValueError(f"no certificate can be for {host!r}: {e}") from None
         endpoint: IStreamClientEndpoint = wrapClientTLS(tls, dialled)
         return endpoint
 
@@ -136,6 +146,8 @@ def _upstream(
 
 
 def _flaw(request: IRequest) -> Answer | None:
+    if request.method == b"CONNECT":
+        return _NO_TUNNEL
     said = request.getHeader(b"authorization") or b""
     if said.lower().startswith(b"bearer "):
         return None

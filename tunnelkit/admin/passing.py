@@ -48,9 +48,12 @@ _NOT_ANSWERED: Final = frozenset(
         *(b"set-cookie", b"clear-site-data", b"alt-svc", b"strict-transport-security"),
         *(b"service-worker-allowed", b"access-control-allow-origin"),
         b"access-control-allow-credentials",
+        *(b"content-security-policy-report-only", b"nel"),
+        *(b"report-to", b"reporting-endpoints"),
     }
 )
-"""What is not passed on of an answer: it would be about these rooms."""
+"""What is not passed on of an answer: it would be about these rooms, or have a browser
+report their addresses, which have the client's id in them."""
 _ALWAYS: Final = (
     # What is shown here comes from this site, for a browser that knows the admin token:
     # it must not act in its name.
@@ -210,7 +213,8 @@ class Passing:
         for name, value in kept(headers, _without(headers)):
             given.addRawHeader(name, value)
         for name, value in _ALWAYS:
-            given.addRawHeader(name, value)
+            # In place of what was said there: of two, a browser may heed the other.
+            given.setRawHeaders(name, [value])
         request.write(b"")
 
     def piece(self, data: bytes) -> None:
