@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.dialects.remotedialer.case import SERVICE, TARGET, LineCase, Stock
+from tests.dialects.remotedialer.case import SERVICE, TARGET, WEB, LineCase, Stock
 from tests.network import Speaker
+from tunnelkit.dialects.remotedialer.asking import AskingLine
 from tunnelkit.dialects.remotedialer.ends import MOST_IN_ALL, MOST_WAITING
 from tunnelkit.dialects.remotedialer.line import OURS, SURPLUS
+from tunnelkit.relay.connection import Connection
 from tunnelkit.wire.remotedialer.messages import (
     DISCONNECTED,
     END,
@@ -67,6 +69,27 @@ class Sender(Speaker):
         """
         super().connectionMade()
         self.say(b"x" * (16 * MiB))
+
+
+class EarlyTests(LineCase):
+    """
+    What is said before the WebSocket is open.
+    """
+
+    def test_notOpen(self) -> None:
+        """
+        Who dials before the server has opened the WebSocket is told: what was said so
+        early would never be heard.
+        """
+        line = AskingLine(self.network, 0)
+        self.lines.append(line)
+        self.network.connect(WEB, Connection(line))
+        opened = line.ask("example.org", "/connect", [(b"X-Tunnel-ID", b"foo")])
+        self.assertRaises(ConnectionError, line.dial, "tcp", "127.0.0.1:80")
+        self.assertEqual(line.ends, {})
+        self.network.settle()
+        self.successResultOf(opened)
+        line.dial("tcp", "127.0.0.1:80")
 
 
 class DialTests(LineCase):

@@ -14,14 +14,14 @@ from twisted.internet.address import (
 )
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from zope.interface.verify import verifyObject
 
 from tests.dialects.remotedialer.case import TARGET, LineCase
 from tests.network import Speaker
 from tunnelkit.dialects.remotedialer.dialling import GRACE, NotDialled, addressOf
 from tunnelkit.dialects.remotedialer.line import Line
-from tunnelkit.wire.remotedialer.messages import Data, Error
+from tunnelkit.wire.remotedialer.messages import Connect, Data, Error
 
 
 class Ear:
@@ -137,6 +137,40 @@ class DialTests(LineCase):
         self.network.elapse(1.0)
         self.failureResultOf(connected, NotDialled)
         self.assertEqual(self.welcomed[0].ends, {})
+
+    def test_failsAtOnce(self) -> None:
+        """
+        A protocol that fails as it is connected loses its connection, and no other.
+        """
+
+        class Failing(Protocol):
+            def connectionMade(self) -> None:
+                raise RuntimeError("a bug")
+
+        stock = self.stock()
+        endpoint = self.switchboard.dialer("foo", TARGET)
+        connected = endpoint.connect(Factory.forProtocol(Failing))
+        self.network.settle()
+        stock.tell(Data(2, b"220 hello"))
+        self.network.settle()
+        self.successResultOf(connected)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertFalse(self.welcomed[0].over)
+        self.assertEqual(self.welcomed[0].ends, {})
+
+    def test_atOnce(self) -> None:
+        """
+        Who hears that a client has come may dial through it there and then.
+        """
+
+        class Eager(Ear):
+            def added(this, line: Line) -> None:
+                self.connect()
+
+        self.switchboard.listen(Eager())
+        stock = self.stock()
+        self.assertEqual(stock.said, [Connect(2, "tcp", TARGET[4:])])
+        self.network.elapse(1.0)
 
     def test_newest(self) -> None:
         """

@@ -124,6 +124,7 @@ class Line(Holder):
         self._syncs = LoopingCall(self._sync)
         self._syncs.clock = clock
         self._socket: WebSocket | None = None
+        self._early: list[bytes] = []  # said before there was a WebSocket
 
     @property
     def who(self) -> str:
@@ -143,6 +144,9 @@ class Line(Holder):
         The WebSocket is open.
         """
         self._socket = socket
+        early, self._early = self._early, []
+        for said in early:
+            socket.send(said)
         self.live()
 
     def live(self) -> None:
@@ -163,10 +167,13 @@ class Line(Holder):
         Have the other side dial.  It says nothing when it has, only when it has not.
 
         @raise ValueError: the address is longer than the other side reads.
-        @raise ConnectionError: there are too many, or the line has ended.
+        @raise ConnectionError: there are too many, or the line has ended, or the other
+            side has not opened the WebSocket that this one asked for.
         """
         if self.over or len(self.ends) >= MOST:
             raise ConnectionError("too many connections" if not self.over else "over")
+        if self._socket is not None and not self._socket.isOpen:
+            raise ConnectionError("the WebSocket is not open")
         self._last += 1
         while self._last in self.ends:
             self._last += 1
@@ -353,7 +360,11 @@ class Line(Holder):
         return end
 
     def _send(self, said: bytes) -> None:
-        if self._socket is not None and not self.over:
+        if self.over:
+            return
+        if self._socket is None:
+            self._early.append(said)
+        else:
             self._socket.send(said)
 
     def _next(self) -> int:

@@ -73,7 +73,10 @@ class MuxedTransport:
         Tell the protocol that it is connected, and read.
         """
         self._stream = self._end.attach(self)
-        self._protocol.makeConnection(self)
+        try:
+            self._protocol.makeConnection(self)
+        except Exception:
+            self._failed("a protocol failed as it was connected")
         if self._reading and self.connected:
             self._stream.resumeReading()
 
@@ -87,9 +90,7 @@ class MuxedTransport:
         try:
             self._protocol.dataReceived(data)
         except Exception:
-            reason = Failure()
-            self._log.failure("a protocol failed at what it received", reason)
-            self._leave(reason)
+            self._failed("a protocol failed at what it received")
 
     def finished(self) -> None:
         """
@@ -267,6 +268,12 @@ class MuxedTransport:
         if self.connected and not self._queue:
             self._stream.release()
             self._lose(Failure(ConnectionDone()))
+
+    def _failed(self, how: str) -> None:
+        # Within an except: others share the line, who are not to suffer.
+        reason = Failure()
+        self._log.failure(how, reason)
+        self._leave(reason)
 
     def _leave(self, reason: Failure) -> None:
         if self.connected:
