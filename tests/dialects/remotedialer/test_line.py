@@ -71,6 +71,31 @@ class Sender(Speaker):
         self.say(b"x" * (16 * MiB))
 
 
+class SmallTests(LineCase):
+    """
+    Who sends bytes a few at a time costs no more than the bytes.
+    """
+
+    def test_pieces(self) -> None:
+        """
+        What waits of many small messages, and of empty ones, waits in a few pieces, and
+        comes out as it was.
+        """
+        stock, speaker = self.stock(), Speaker()
+        endpoint = self.switchboard.dialer("foo", TARGET, 0.0)
+        endpoint.connect(Factory.forProtocol(lambda: speaker))
+        self.network.elapse(0.0)
+        speaker.wire.pauseProducing()
+        sent = [b"%d," % number for number in range(2000)]
+        stock.tell(*(Data(2, data) for each in sent for data in (each, b"")))
+        self.network.settle()
+        end = self.welcomed[0].ends[2]
+        self.assertEqual(end.waiting, len(b"".join(sent)))
+        self.assertLess(len(end._early), 20)
+        speaker.wire.resumeProducing()
+        self.assertEqual((speaker.heard, end.waiting), (b"".join(sent), 0))
+
+
 class EarlyTests(LineCase):
     """
     What is said before the WebSocket is open.

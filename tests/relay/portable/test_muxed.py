@@ -106,15 +106,32 @@ class EndTests(SynchronousTestCase):
 
         heard = Pausing()
         end.attach(heard)
-        end.received(b"one")
-        end.received(b"two")
+        one, two = b"1" * 1024, b"2" * 1024
+        end.received(one)
+        end.received(two)
         end.ended()
         end.resumeReading()
-        self.assertEqual(heard.told, [b"one"])
+        self.assertEqual(heard.told, [one])
         end.resumeReading()
-        self.assertEqual(heard.told, [b"onetwo"])
+        self.assertEqual(heard.told, [one + two])
         end.resumeReading()
-        self.assertEqual(heard.told, [b"onetwo", "finished"])
+        self.assertEqual(heard.told, [one + two, "finished"])
+
+    def test_small(self) -> None:
+        """
+        Small pieces wait together, and empty ones are none: they would be kept without
+        a bound, as their bytes are what is counted.
+        """
+        for _ in range(5000):
+            self.end.received(b"12")
+            self.end.received(b"")
+        self.assertEqual(self.end.waiting, 10000)
+        self.assertLess(len(self.end._early), 20)
+        self.end.attach(self.heard)
+        self.end.resumeReading()
+        self.assertEqual(self.heard.told, [b"12" * 5000])
+        self.end.received(b"")
+        self.assertEqual(self.heard.told, [b"12" * 5000])
 
     def test_lost(self) -> None:
         """

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IStreamEnd
 from tunnelkit.relay.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
+
+_SMALL: Final = 1024
+"""Pieces below this, in bytes, wait together: each by itself would take more room than
+its bytes, which are what is counted."""
 
 
 @implementer(IStreamEnd)
@@ -85,14 +89,16 @@ class MuxedEnd(ABC):
 
     def received(self, data: bytes) -> None:
         """
-        Bytes came.
+        Bytes came; none are not passed on, as they would look like an end to some.
         """
+        if not data:
+            return
         if self._over or self._gone is not None:
             self._passed(len(data))
         elif self._reading and not self._early:
             self._pass(data)
         else:
-            self._early.append(data)
+            self._keep(data)
             self.waiting += len(data)
             self._held()
 
@@ -216,6 +222,13 @@ class MuxedEnd(ABC):
         Give no sign of life: bytes of one stream are not told from another's.
         """
         return 0
+
+    def _keep(self, data: bytes) -> None:
+        early = self._early
+        if early and len(early[-1]) < _SMALL and len(data) < _SMALL:
+            early[-1] += data
+        else:
+            early.append(data)
 
     def _pass(self, data: bytes) -> None:
         if self._receiver is not None:
