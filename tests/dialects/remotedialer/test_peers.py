@@ -18,13 +18,17 @@ from tests.wire.remotedialer.replayed import replayed
 from tunnelkit.dialects.abroad import Place
 from tunnelkit.dialects.doorway import DELAY
 from tunnelkit.dialects.known import DIALECTS
+from tunnelkit.dialects.remotedialer import switchboard
 from tunnelkit.dialects.remotedialer.client import REMOTEDIALER
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
+from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.dialects.remotedialer.peers import Peer, parsePeers
 from tunnelkit.dialects.remotedialer.spec import PeeringSpec, RemoteDialerSpec
+from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.dialects.spec import parseDialect
 from tunnelkit.server import Server
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.remotedialer.codec import decode
 from tunnelkit.wire.remotedialer.login import PEER, PEER_TOKEN
 from tunnelkit.wire.remotedialer.messages import (
@@ -334,6 +338,40 @@ class StockTests(PeersCase):
         """
         self.stop(self.server)
         stock.wire.loseConnection()
+
+    def test_announcesTooMany(self) -> None:
+        """
+        Who announces more than there is room for ends its own session; another peer's
+        clients come and go as before.
+        """
+        self.patch(switchboard, "MOST_REMOTE", 3)
+        board = Switchboard()
+        full, other = (Line(self.network, name, 1, 0) for name in "ab")
+        for key in "xyz":
+            board.announced(full, AddClient(key, 1))
+        board.announced(full, AddClient("z", 1))
+        for key in ("new", "x"):
+            self.assertRaises(WireError, board.announced, full, AddClient(key, 2))
+        self.assertFalse(board.hasSession("new"))
+        board.announced(other, AddClient("new", 1))
+        board.announced(full, RemoveClient("x", 1))
+        self.assertFalse(board.hasSession("x"))
+        board.announced(full, AddClient("x", 2))
+        board.left(full)
+        self.assertEqual([board.hasSession(key) for key in ("x", "new")], [False, True])
+        board.left(other)
+        self.assertEqual((board._remotes, board._counts), ({}, {}))
+
+    def test_longKey(self) -> None:
+        """
+        A key that is longer than any client's is not kept.
+        """
+        server = self.startA()
+        stock = self.stock(**{PEER: "b", PEER_TOKEN: "token-b"})
+        stock.socket.send(b"\x02\0\x08" + b"k" * 2000 + b"/1")
+        self.network.settle()
+        self.assertEqual(stock.code, 1009)
+        self.assertFalse(server.dialers().hasSession("k" * 2000))
 
     def test_fuzzed(self) -> None:
         """

@@ -24,7 +24,7 @@ from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient
 
 MOST_REMOTE: Final = 65536
-"""Clients at peers at most."""
+"""Sessions of clients that one session of a peer's may announce."""
 MOST_OF_ONE: Final = 64
 """Sessions of one of them at most."""
 
@@ -58,6 +58,7 @@ class Switchboard:
         self._listeners: list[Listener] = []
         # What peers announced: by the client's key, the peer of each of its sessions.
         self._remotes: dict[str, dict[tuple[Line, int], None]] = {}
+        self._counts: dict[Line, int] = {}  # how many each peer has there
 
     # Who is there.
 
@@ -150,29 +151,35 @@ class Switchboard:
 
         @raise WireError: it has too many.
         """
-        if len(self._remotes) >= MOST_REMOTE:
-            raise WireError("too many clients at peers")
         key, session = message.key, (peer, message.session)
-        if isinstance(message, AddClient):
-            sessions = self._remotes.setdefault(key, {})
-            sessions.pop(session, None)
-            sessions[session] = None
-            if len(sessions) > MOST_OF_ONE:
-                del sessions[next(iter(sessions))]
-        elif key in self._remotes:
-            self._remotes[key].pop(session, None)
-            if not self._remotes[key]:
-                del self._remotes[key]
+        self._withdraw(key, session)
+        if isinstance(message, RemoveClient):
+            return
+        count = self._counts.get(peer, 0)
+        if count >= MOST_REMOTE:
+            raise WireError("too many clients at a peer")
+        self._counts[peer] = count + 1
+        sessions = self._remotes.setdefault(key, {})
+        sessions[session] = None
+        if len(sessions) > MOST_OF_ONE:
+            self._withdraw(key, next(iter(sessions)))
 
     def left(self, peer: Line) -> None:
         """
         A peer is gone, and its clients with it.
         """
         for key, sessions in [*self._remotes.items()]:
-            kept = {each: None for each in sessions if each[0] is not peer}
-            if kept:
-                self._remotes[key] = kept
-            else:
+            for session in [*sessions]:
+                if session[0] is peer:
+                    self._withdraw(key, session)
+        self._counts.pop(peer, None)
+
+    def _withdraw(self, key: str, session: tuple[Line, int]) -> None:
+        sessions = self._remotes.get(key, {})
+        if session in sessions:
+            del sessions[session]
+            self._counts[session[0]] -= 1
+            if not sessions:
                 del self._remotes[key]
 
     def _gone(self, line: Line) -> None:

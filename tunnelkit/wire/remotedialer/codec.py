@@ -32,6 +32,8 @@ LONGEST: Final = 64 * 1024
 """The longest body, in bytes, of what is collected."""
 LONGEST_SYNC: Final = 8 * 65536
 """That of a L{Sync}: as many connections as a session may have streams."""
+LONGEST_CLIENT: Final = 1024
+"""That of an L{AddClient} or a L{RemoveClient}: what it has is kept."""
 LONGEST_CONNECT: Final = 266
 """How much of a Connect the program reads, in bytes; versions before 2025 read 100."""
 LONGEST_TEXT: Final = 100
@@ -219,7 +221,11 @@ _BODIES: Final[Mapping[int, Callable[[int, bytes], Message]]] = {
     7: lambda connection, _: Resume(connection),
     8: _sync,
 }
-_LONGEST: Final[Mapping[int, int]] = {8: LONGEST_SYNC}
+_LONGEST: Final[Mapping[int, int]] = {
+    4: LONGEST_CLIENT,
+    5: LONGEST_CLIENT,
+    8: LONGEST_SYNC,
+}
 
 
 def decode(data: bytes) -> tuple[int, Message | Unknown]:
