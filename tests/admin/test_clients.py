@@ -8,6 +8,8 @@ from base64 import b64encode
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 from zope.interface import implementer
@@ -19,6 +21,7 @@ from tunnelkit.admin.clients import ClientsRoom, Wanted, parseWanted
 from tunnelkit.admin.passing import IDLE
 from tunnelkit.admin.rooms import makeRoot
 from tunnelkit.admin.site import makeSite
+from tunnelkit.admin.upstream import CLOSING, Headers, Upstream
 from tunnelkit.wire.address import HostPort
 
 ADMIN = 8911
@@ -325,6 +328,68 @@ class PassingTests(RoomCase):
         self.services[0].say(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK)
         self.network.settle()
         self.assertTrue(asking.heard.startswith(b"HTTP/1.1 200 OK"))
+
+
+class UpstreamTests(SynchronousTestCase):
+    """
+    The connection to the server.
+    """
+
+    def test_stays(self) -> None:
+        """
+        A server that keeps the connection open when it has answered is cut off in a
+        moment, and until then this is no producer, for whose end a close would wait.
+        """
+        for leaves in (True, False):
+            clock, transport = Clock(), StringTransport()
+            upstream = Upstream(Ignorant(), clock, b"GET", b"/", [(b"Host", b"x")])
+            upstream.makeConnection(transport)
+            upstream.end()
+            upstream.dataReceived(OK)
+            self.assertTrue(transport.disconnecting)
+            self.assertIsNone(transport.producer)
+            self.assertFalse(transport.disconnected)
+            if leaves:
+                upstream.connectionLost()
+            clock.advance(CLOSING)
+            self.assertEqual(transport.disconnected, not leaves)
+            self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class Ignorant:
+    """
+    Who asked, and does not listen.
+    """
+
+    def head(self, status: int, headers: Headers) -> None:
+        """
+        Ignore it.
+        """
+
+    def piece(self, data: bytes) -> None:
+        """
+        Ignore it.
+        """
+
+    def whole(self) -> None:
+        """
+        Ignore it.
+        """
+
+    def failed(self, reason: str) -> None:
+        """
+        Ignore it.
+        """
+
+    def hold(self) -> None:
+        """
+        Ignore it.
+        """
+
+    def goOn(self) -> None:
+        """
+        Ignore it.
+        """
 
 
 class RefusalTests(RoomCase):

@@ -141,7 +141,11 @@ def _upstream(
     found = request.requestHeaders.getAllRawHeaders()
     headers = [(name, value) for name, values in found for value in values]
     return Upstream(
-        passing, request.method, wanted.target, asked(headers, wanted.host, length)
+        passing,
+        request.channel.site.reactor,
+        request.method,
+        wanted.target,
+        asked(headers, wanted.host, length),
     )
 
 

@@ -10,13 +10,17 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import h11
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol as Speaker
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+CLOSING: Final = 5.0
+"""Seconds that a close may take before it becomes a reset: TLS waits for the server to
+close, too."""
 
 _LONGEST_HEAD: Final = 64 * 1024
 """How long the head of an answer may be, in bytes."""
@@ -67,19 +71,27 @@ class Upstream(Speaker):
     transport: Any
 
     def __init__(
-        self, downstream: Downstream, method: bytes, target: bytes, headers: Headers
+        self,
+        downstream: Downstream,
+        clock: IReactorTime,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
     ) -> None:
         """
+        @param clock: tells the time.
         @raise ValueError: such a request cannot be made.
         """
         self._downstream = downstream
+        self._clock = clock
+        self._closing: IDelayedCall | None = None
         self._wire = h11.Connection(h11.CLIENT, _LONGEST_HEAD)
         try:
             request = h11.Request(method=method, target=target, headers=headers)
             self._head = self._wire.send(request) or b""
         except h11.LocalProtocolError as e:
             raise ValueError(str(e)) from None
-        self._over = False
+        self._over = self._gone = False
 
     def connectionMade(self) -> None:
         """
@@ -155,6 +167,9 @@ class Upstream(Speaker):
         """
         The connection is gone; an answer of no stated length is whole with it.
         """
+        self._gone = True
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
         if self._over:
             return
         if reason.check(ConnectionDone):
@@ -180,10 +195,18 @@ class Upstream(Speaker):
                 self._downstream.piece(bytes(data))
             case h11.EndOfMessage():
                 self._over = True
-                self.transport.loseConnection()
+                self._close()
                 self._downstream.whole()
             case h11.ConnectionClosed():
                 self._fail("it closed the connection without an answer")
+
+    def _close(self) -> None:
+        if not self._gone:
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            self._closing = self._clock.callLater(
+                CLOSING, self.transport.abortConnection
+            )
 
     def _write(self, event: Any) -> None:
         if self._over:
