@@ -85,6 +85,8 @@ class AllowTests(SynchronousTestCase):
             ("tcp/a*b:80", "is not a host"),
             ("unix/run/../x", "no plain path"),
             ("unix/run/*.sock", "stands alone at the end"),
+            ("unix/run/apps/", "a folder: write unix/run/apps/*"),
+            ("unix//", "a folder: write unix/*"),
         ):
             error = self.assertRaises(ValueError, parseAllow, text)
             self.assertIn(why, str(error), text)

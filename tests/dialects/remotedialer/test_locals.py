@@ -12,7 +12,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from tests.dialects.remotedialer.case import SERVICE, LineCase
 from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
-from tunnelkit.dialects.remotedialer.locals import byEndpoint, patterned
+from tunnelkit.dialects.remotedialer.locals import REFUSALS, byEndpoint, patterned
 from tunnelkit.wire.remotedialer.messages import NOT_ALLOWED, Connect, Error
 
 NOBODY: Any = None
@@ -40,6 +40,20 @@ class LocalTests(LineCase):
         self.assertIn("--allow tcp/127.0.0.2:8000 would let it", line)
         self.assertEqual(self.services, [])
         self.dial(target=f"tcp/127.0.0.1:{SERVICE}")
+
+    def test_deniedByTurns(self) -> None:
+        """
+        Nor does the log fill up where the server asks for ever other things: from some
+        number on only those that were named are known.
+        """
+        self.come(authorise=patterned([]))
+        for _ in range(2):
+            for port in range(1, 2 * REFUSALS):
+                endpoint = self.switchboard.dialer("foo", f"tcp/127.0.0.1:{port}")
+                connected = endpoint.connect(NOBODY)
+                self.network.settle()
+                self.failureResultOf(connected, NotDialled)
+        self.assertEqual(len(self.log.lines("warn")), REFUSALS)
 
     def test_brokenAuthoriser(self) -> None:
         """

@@ -97,6 +97,8 @@ def parseAllow(text: str) -> Pattern:
     if network == UNIX:
         path = "/" + rest.lstrip("/")
         _checkPath(path)
+        if path.endswith("/"):
+            raise ValueError(f"{text!r} is a folder: write {UNIX}{path}* for all in it")
         return UNIXPattern(path.removesuffix("*"))
     if network != TCP[0]:
         raise ValueError(f"{text!r}: there is no network {network!r} here: {_HOW}")

@@ -24,6 +24,8 @@ from tunnelkit.wire.remotedialer.messages import NOT_ALLOWED, Connect
 
 PATIENCE: Final = 10.0
 """Seconds that dialling a local service may take."""
+REFUSALS: Final = 100
+"""How many different things that may not be dialled the log tells of."""
 
 Authorise: TypeAlias = Callable[[str, str], bool]
 """Says whether a network and an address may be dialled."""
@@ -87,7 +89,7 @@ class Locals:
         self._relay = relay
         self._authorise = authorise
         self._dial = dial
-        self._refused = ""
+        self._refused: set[str] = set()
 
     def connect(self, end: LineEnd, asked: Connect) -> None:
         """
@@ -96,8 +98,9 @@ class Locals:
         network, address = asked.network, asked.address
         if not self._allowed(network, address):
             what = legible(f"{network}/{address}")
-            if what != self._refused:  # one line, however often it asks
-                self._refused = what
+            known = self._refused
+            if what not in known and len(known) < REFUSALS:
+                known.add(what)  # one line, however often it asks
                 self._log.warn(
                     "the other side may not dial {what}: --allow {what} would let it",
                     what=what,
