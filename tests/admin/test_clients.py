@@ -144,7 +144,7 @@ class PassingTests(RoomCase):
         self.services[0].say(
             b"HTTP/1.1 404 Not Here\r\nX-Own: 1\r\nX-Own: 2\r\nSet-Cookie: a=b\r\n"
             b"Access-Control-Allow-Origin: *\r\n"
-            b"Connection: X-Named\r\nX-Named: 2\r\nServer: old\r\n"
+            b"Connection: X-Named\r\nX-Named: 2\r\nServer: old\r\nDate: then\r\n"
             b"X-Content-Type-Options: no\r\nReferrer-Policy: cross-site\r\n"
             b"Content-Security-Policy: default-src *; report-uri /a\r\n"
             b"Content-Security-Policy-Report-Only: report-uri /a\r\n"
@@ -158,9 +158,11 @@ class PassingTests(RoomCase):
         for name in (b"default-src", b"report-uri", b"x-content-type-options: no\r"):
             self.assertNotIn(name, heard)
         self.assertNotIn(b"cross-site", heard)
+        self.assertEqual(heard.count(b"\r\ndate: "), 1)
         for line in (
             b"x-own: 1\r\nx-own: 2",
             b"server: old",
+            b"date: then",
             b"content-security-policy: sandbox",
             b"x-content-type-options: nosniff",
         ):

@@ -209,7 +209,8 @@ class Passing:
         request.defaultContentType = None
         request.setResponseCode(status)
         given = request.responseHeaders
-        given.removeHeader(b"server")
+        for name in (b"server", b"date"):  # they are those of who answers
+            given.removeHeader(name)
         for name, value in kept(headers, _without(headers)):
             given.addRawHeader(name, value)
         for name, value in _ALWAYS:
