@@ -438,6 +438,7 @@ class FileTests(SynchronousTestCase):
             ("\nB sesame ws://b", "line 2: a peer's id is"),
             ("b sesame http://b", "line 1: 'http://b' is no address"),
             ("b sesame ws://b pin=1", "line 1: what follows"),
+            ("b ws://b sesame", "line 1: its third word is no URL"),
             ("b sesame ws://b\nb sesame ws://b", "line 2: b stands there twice"),
         ):
             error = self.assertRaises(ValueError, parsePeers, text)

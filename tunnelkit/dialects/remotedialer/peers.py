@@ -97,6 +97,8 @@ def _peer(words: list[str]) -> Peer:
     if len(words) not in (3, 4):
         raise ValueError("write ID TOKEN URL")
     name, token, url, *more = words
+    if "://" not in url:  # who takes it for a host may look a token up
+        raise ValueError("its third word is no URL: write ID TOKEN wss://HOST/connect")
     fingerprint = None
     if more:
         if not more[0].startswith(_FINGERPRINT):
