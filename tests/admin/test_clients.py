@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from tests.admin.asking import TOKEN, FakeSource
 from tests.dialects.remotedialer.case import SERVICE, LineCase
-from tests.network import Speaker
+from tests.network import BUFFER, Speaker
 from tunnelkit.admin.clients import ClientsRoom, Wanted, parseWanted
 from tunnelkit.admin.passing import IDLE
 from tunnelkit.admin.rooms import makeRoot
@@ -293,6 +293,22 @@ class PassingTests(RoomCase):
         self.network.settle()
         self.assertGreater(len(asking.heard), 8_000_000)
         self.assertEqual(asking.ended, "end")
+
+    def test_slowEnd(self) -> None:
+        """
+        Who stops reading near the end has a minute, too, and then is cut.
+        """
+        self.come()
+        for seconds, end in ((IDLE - 1, "end"), (IDLE, "reset")):
+            asking = self.ask()
+            asking.wire.pauseProducing()
+            size = BUFFER + 20_000
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+            self.services[-1].say(head + b"x" * size)
+            self.network.elapse(seconds)
+            asking.wire.resumeProducing()
+            self.network.settle()
+            self.assertEqual(asking.ended, end)
 
     def test_answeredEarly(self) -> None:
         """

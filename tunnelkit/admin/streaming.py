@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 
 from tunnelkit.site import BoundedChannel, BoundedRequest, BoundedSite, Bounds
+
+LAST: Final = 60
+"""Seconds for the last bytes of an answer."""
 
 Streams: TypeAlias = Callable[[bytes, bytes | None], bool]
 """Tells, by path and Authorization, which requests are so."""
@@ -65,6 +68,7 @@ class StreamedRequest(BoundedRequest):
             self.path = self.uri.partition(b"?")[0]
             channel.persistent = False
             channel.setTimeout(None)
+            channel.abortTimeout = LAST
             self.hold()
             # Not within the channel's reading of the head, which goes on behind this.
             channel.callLater(0, self._serve)
