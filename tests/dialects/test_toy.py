@@ -8,6 +8,7 @@ import runpy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from tests.network import Speaker
 from tests.whole import PORT, PUBLIC, WholeCase
@@ -102,3 +103,16 @@ class ToyTests(WholeCase):
         self.assertEqual(self.come("carry sesame nothing").ended, "end")
         self.assertEqual(self.come("serve " + "x" * 300).heard, b"")
         self.network.elapse(DELAY)
+
+    def test_babblers(self) -> None:
+        """
+        What comes behind the line of a client is not kept.
+        """
+        toy = runpy.run_path(str(TOY))
+        knock = toy["Knock"](Mock(), "sesame")
+        knocking = knock.greet(Mock())
+        knocking.held(Mock())
+        knocking.dataReceived(b"serve guess 9000\n")
+        said = knocking.said
+        knocking.dataReceived(b"x" * 1000)
+        self.assertEqual(knocking.said, said)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit import __version__
+from tunnelkit.control.names import hostOr
+from tunnelkit.control.session import Identity
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.interfaces import IRelay
@@ -19,6 +21,7 @@ from tunnelkit.relay.connection import Connection
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.published import Published
+from tunnelkit.wire.address import unmapped
 
 if TYPE_CHECKING:
     from tunnelkit.dialects.remotedialer.switchboard import Switchboard
@@ -85,6 +88,33 @@ class House:
         Give a number from 0 to below 1.
         """
         return int(self.nonce()[:8], 16) / 2**32
+
+    def identity(
+        self,
+        user: str,
+        guest: Guest,
+        connection: Connection,
+        program: str,
+        shared: bool = False,
+    ) -> Identity:
+        """
+        Say who has logged in, where the protocol says no more than that it knows the
+        secret: each connection is a client of its own.
+
+        @param user: whose secret it was.
+        @param shared: as L{Identity} has it.
+        """
+        local = unmapped(getattr(connection.transport.getHost(), "host", ""))
+        return Identity(
+            user=user,
+            client=guest.host,
+            instance=self.nonce(),
+            program=program,
+            peer=guest.peer,
+            host=hostOr(local, "localhost"),
+            bound=False,
+            shared=shared,
+        )
 
     def turnAway(
         self,

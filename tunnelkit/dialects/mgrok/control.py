@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tunnelkit.control.names import hostOr, legible
-from tunnelkit.control.session import STREAMS, Identity, Refusal, Session
+from tunnelkit.control.names import legible
+from tunnelkit.control.session import STREAMS, Refusal, Session
+from tunnelkit.control.wordless import Wordless
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import House
 from tunnelkit.dialects.mgrok.contract import Taker
@@ -26,7 +27,6 @@ from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.streams import Visitors
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName
-from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.codes import FULL, LOST, NAME, ResetCode
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.messages import Open
@@ -35,7 +35,7 @@ from tunnelkit.wire.mgrok.messages import Heartbeat, Register, isGenuine
 from tunnelkit.wire.smux.session import NoStream
 
 
-class Control:
+class Control(Wordless):
     """
     What a client says, and what is said to it.
 
@@ -152,11 +152,6 @@ class Control:
 
     # What the session says.
 
-    def want(self, count: int) -> None:
-        """
-        Do nothing: each visitor has a stream at once.
-        """
-
     def ping(self, at: int) -> None:
         """
         Ask whether the client lives.
@@ -171,17 +166,6 @@ class Control:
         except NoStream as e:
             self.broken(FULL, str(e))
 
-    def drain(self, seconds: float) -> None:
-        """
-        Do nothing: there are no words for it.
-        """
-
-    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
-        """
-        Do nothing: a client of mgrok's knows of no certificates.
-        """
-        return succeed(None)
-
     def leave(self, code: str, reason: str, retry: bool) -> None:
         """
         Close the connection, where that is not why.
@@ -195,9 +179,12 @@ class Control:
     def _login(self, data: bytes) -> None:
         if not isGenuine(parseHandshake(data), self._token):
             raise WireError("wrong token")
+        identity = self._house.identity(
+            self._user, self._guest, self.line.connection, "mgrok", shared=True
+        )
         try:
             self._session = session = self._house.sessions.admit(
-                self._identity(), self, self._visitors, self._datagrams
+                identity, self, self._visitors, self._datagrams
             )
         except Refusal as e:
             self._note(f"is not let in: {e.reason}")
@@ -216,20 +203,6 @@ class Control:
             self._house.turnAway(self._guest, connection, self._user, reason)
         else:
             self._note(f"said what is passed over: {reason}")
-
-    def _identity(self) -> Identity:
-        transport = self.line.connection.transport
-        local = unmapped(getattr(transport.getHost(), "host", ""))
-        return Identity(
-            user=self._user,
-            client=self._guest.host,
-            instance=self._house.nonce(),
-            program="mgrok",
-            peer=self._guest.peer,
-            host=hostOr(local, "localhost"),
-            bound=False,
-            shared=True,
-        )
 
     # Tunnels.
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import SILENCE
-from tunnelkit.control.names import hostOr, legible
-from tunnelkit.control.session import Identity, Refusal, Session
+from tunnelkit.control.names import legible
+from tunnelkit.control.session import Refusal, Session
+from tunnelkit.control.wordless import Wordless
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.exchanges import Visitors
 from tunnelkit.dialects.pipe.caddy import Route
@@ -26,7 +27,6 @@ from tunnelkit.dialects.pipe.datagrams import Datagrams
 from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName
-from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.codes import INTERNAL, LOST, PROTOCOL
 from tunnelkit.wire.messages import UDP, Open
 from tunnelkit.wire.pipe.codec import encode
@@ -50,7 +50,7 @@ _OURS: Final = "tunnelkit/"
 """What the versions of our own clients begin with."""
 
 
-class Control(Holder):
+class Control(Wordless, Holder):
     """
     The control connection of a forward.
     """
@@ -100,8 +100,14 @@ class Control(Holder):
             return
         try:
             self._name = self._taken()
+            identity = self._house.identity(
+                self._user,
+                self._guest,
+                connection,
+                legible(f"pipe {self._version}"),
+            )
             self._session = self._house.sessions.admit(
-                self._identity(), self, self._visitors, self._datagrams
+                identity, self, self._visitors, self._datagrams
             )
         except Refusal as e:
             self._refuse(e.reason)
@@ -136,11 +142,6 @@ class Control(Holder):
 
     # What the session says.
 
-    def want(self, count: int) -> None:
-        """
-        Do nothing: each visitor's connection is asked for by itself.
-        """
-
     def ping(self, at: int) -> None:
         """
         Ask whether the client lives.
@@ -152,17 +153,6 @@ class Control(Holder):
             lambda guest, connection, rest: self._answered(at, guest, connection),
         )
         self._ask(self._probe)
-
-    def drain(self, seconds: float) -> None:
-        """
-        Do nothing: there are no words for it.
-        """
-
-    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
-        """
-        Do nothing: a client of pipe's knows of no certificates.
-        """
-        return succeed(None)
 
     def leave(self, code: str, reason: str, retry: bool) -> None:
         """
@@ -191,18 +181,6 @@ class Control(Holder):
             self._session.end(LOST, "the client's control connection is gone")
 
     # Opening.
-
-    def _identity(self) -> Identity:
-        local = unmapped(getattr(self.connection.transport.getHost(), "host", ""))
-        return Identity(
-            user=self._user,
-            client=self._guest.host,
-            instance=self._house.nonce(),
-            program=legible(f"pipe {self._version}"),
-            peer=self._guest.peer,
-            host=hostOr(local, "localhost"),
-            bound=False,
-        )
 
     def _taken(self) -> str:
         """

@@ -6,11 +6,12 @@ and drained like all others.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 
 from tunnelkit.carrier.contract import Opening
 from tunnelkit.carrier.pool import NoWork
 from tunnelkit.control.session import Identity, Session
+from tunnelkit.control.wordless import Wordless
 from tunnelkit.dialects.house import House
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.interfaces import IStreamEnd
@@ -34,7 +35,7 @@ def peerUser(name: str) -> str:
     return f"remotedialer-peer-{name}"
 
 
-class Admitted:
+class Admitted(Wordless):
     """
     The control channel of such a session.
     """
@@ -63,27 +64,11 @@ class Admitted:
 
     # What the session says.
 
-    def want(self, count: int) -> None:
-        """
-        Do nothing: connections cross the line.
-        """
-
     def ping(self, at: int) -> None:
         """
         Ask whether the client lives.
         """
         self._line.ping(at)
-
-    def drain(self, seconds: float) -> None:
-        """
-        Do nothing: there are no words for it.
-        """
-
-    def vouch(self, hashes: tuple[str, ...]) -> Deferred[None]:
-        """
-        Do nothing: a client of this kind knows of no certificates.
-        """
-        return succeed(None)
 
     def leave(self, code: str, reason: str, retry: bool) -> None:
         """
