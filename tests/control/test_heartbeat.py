@@ -5,6 +5,7 @@ Tests for L{tunnelkit.control.heartbeat}.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from tests.fakes import TimedCase
 from tunnelkit.control.heartbeat import INTERVAL, SILENCE, Heartbeat
@@ -103,6 +104,17 @@ class HeartbeatTests(HeartbeatCase):
         other = Heartbeat(self.clock, lambda at: other.stop(), self.noteSilent)
         other.start()
         self.assertQuiet()
+
+    def test_standing(self) -> None:
+        """
+        Where it pings only when it is asked to, the first round trip may be known from
+        elsewhere.
+        """
+        clock = Clock()
+        heartbeat = Heartbeat(clock, lambda at: None, lambda: None)
+        heartbeat.stand(0.2)
+        self.assertEqual(heartbeat.roundTrip, 0.2)
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_roundTrip(self) -> None:
         """

@@ -23,6 +23,7 @@ from tunnelkit.relay.connection import (
     giveUpAfter,
     named,
     peerOf,
+    roundTripOf,
     socketOf,
     socketTransport,
     tuned,
@@ -211,6 +212,20 @@ class SocketTests(SynchronousTestCase):
         """
         giveUpAfter(WithSocket(self.handle), 12)  # type: ignore[arg-type]
         self.assertEqual(self.option("TCP_USER_TIMEOUT"), 12_000)
+
+    def test_roundTrip(self) -> None:
+        """
+        The kernel knows how far a peer is, of a connection that there is.
+        """
+        self.assertIsNone(roundTripOf(object()))  # type: ignore[arg-type]
+        self.handle.close()
+        self.assertIsNone(roundTripOf(WithSocket(self.handle)))  # type: ignore[arg-type]
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            near = socket.create_connection(server.getsockname())
+            self.addCleanup(near.close)
+            found = roundTripOf(WithSocket(near))  # type: ignore[arg-type]
+        if found is not None:  # not every system tells
+            self.assertTrue(0 < found < 1, found)
 
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         test_giveUpAfter.skip = "no TCP_USER_TIMEOUT here"  # type: ignore[attr-defined]

@@ -77,12 +77,16 @@ class Heartbeat:
         self._heard = self._due = self._clock.seconds()
         self._beat()
 
-    def stand(self) -> None:
+    def stand(self, roundTrip: float | None = None) -> None:
         """
         Ping only where it is asked whether the other side lives: that it is gone shows
         by other means.
+
+        @param roundTrip: in seconds, where it is known otherwise, for the first time
+            that this is asked.
         """
         self._running = True
+        self.roundTrip = roundTrip
 
     def stop(self) -> None:
         """

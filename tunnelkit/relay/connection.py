@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -39,6 +40,9 @@ _KEEPALIVE: Final = {
 }
 """When the kernel asks whether a silent peer is there: after so many seconds, so many
 seconds apart, so often."""
+
+_ROUND_TRIP: Final = 68
+"""Where in Linux's C{struct tcp_info} the smoothed round trip is, in microseconds."""
 
 
 RESETTING: Final = struct.pack("ii", 1, 0)
@@ -229,6 +233,21 @@ def giveUpAfter(transport: ITransport, seconds: float) -> None:
     if handle is not None and option is not None:
         with contextlib.suppress(OSError):
             handle.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
+
+
+def roundTripOf(transport: ITransport) -> float | None:
+    """
+    Give the round trip to the peer in seconds, as the kernel knows it from the first
+    packets on; None where it does not tell.
+    """
+    handle = socketOf(transport)
+    option = getattr(socket, "TCP_INFO", None)
+    if handle is None or option is None or sys.platform != "linux":
+        return None
+    with contextlib.suppress(OSError, struct.error):
+        told = handle.getsockopt(socket.IPPROTO_TCP, option, _ROUND_TRIP + 4)
+        return float(struct.unpack_from("=I", told, _ROUND_TRIP)[0]) / 1e6
+    return None
 
 
 def named(address: IAddress | None, otherwise: str = "a UNIX socket") -> str:

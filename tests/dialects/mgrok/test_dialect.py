@@ -14,6 +14,7 @@ from tests.dialects.mgrok.case import PUBLIC, TOKEN, MgrokCase, Stock
 from tests.network import Plain, Speaker, secured
 from tests.whole import PORT
 from tunnelkit.dialects.doorway import DELAY, PATIENCE
+from tunnelkit.dialects.mgrok import control
 from tunnelkit.tunnels.published import PROBE
 from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.mgrok.codec import encode
@@ -548,6 +549,21 @@ class ContestTests(MgrokCase):
         client.wire.frozen = False
         self.network.settle()
         self.served(client, 9001)
+
+    def test_far(self) -> None:
+        """
+        One that is far away, as the kernel knows from its first packets, has the time
+        that its answer needs.
+        """
+        self.patch(control, "roundTripOf", lambda transport: 0.2)
+        client = self.register()
+        client.wire.frozen = True
+        self.come(Register("tcp", PUBLIC, 8000, "web"))
+        self.network.elapse(0.7)
+        client.wire.frozen = False
+        self.network.settle()
+        self.assertIn("port 9000 is published by 192.0.2.7", self.told())
+        self.served(client)
 
     def test_back(self) -> None:
         """

@@ -12,6 +12,7 @@ from tests.network import Speaker
 from tests.whole import PORT
 from tunnelkit.dialects.doorway import DELAY, PATIENCE
 from tunnelkit.dialects.exchanges import PATIENCE as FOR_A_VISITOR
+from tunnelkit.dialects.pipe import control
 from tunnelkit.dialects.pipe.spec import PipeSpec
 from tunnelkit.relay.join import IDLE
 from tunnelkit.tunnels.published import PROBE
@@ -394,6 +395,23 @@ class ContestTests(PipeCase):
         self.assertEqual(packets(other.heard)[0], Forwarded(True))
         visitor, _ = self.served(other)
         self.assertEqual(visitor.ended, "")
+
+    def test_far(self) -> None:
+        """
+        One that is far away, as the kernel knows from its first packets, has the time
+        that its answer needs.
+        """
+        self.patch(control, "roundTripOf", lambda transport: 0.2)
+        client = self.forward()
+        client.wire.frozen = True
+        other = self.come(Forward(PUBLIC, "web", "", "tcp"))
+        self.network.elapse(0.7)
+        self.assertEqual(other.heard, b"")
+        client.wire.frozen = False
+        self.network.settle()
+        self.answerProbes()
+        self.assertEqual(packets(other.heard), [Forwarded(False)])
+        self.assertEqual(client.ended, "")
 
     def test_native(self) -> None:
         """

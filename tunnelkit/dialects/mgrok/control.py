@@ -25,6 +25,7 @@ from tunnelkit.dialects.mgrok.contract import Taker
 from tunnelkit.dialects.mgrok.datagrams import MOST, Datagrams
 from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.streams import Visitors
+from tunnelkit.relay.connection import roundTripOf
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.wire.codes import FULL, LOST, NAME, ResetCode
@@ -192,7 +193,7 @@ class Control(Wordless):
             return
         self._guest.leave()
         self._house.counts["logins"] += 1
-        session.heartbeat.stand()
+        session.heartbeat.stand(roundTripOf(self.line.connection.transport))
         # The control stream is one, too.
         self.line.start(1 + STREAMS + MOST)
 

@@ -24,7 +24,7 @@ from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.exchanges import Visitors
 from tunnelkit.dialects.pipe.caddy import Route
 from tunnelkit.dialects.pipe.datagrams import Datagrams
-from tunnelkit.relay.connection import Connection, Holder, giveUpAfter
+from tunnelkit.relay.connection import Connection, Holder, giveUpAfter, roundTripOf
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.wire.codes import INTERNAL, LOST, PROTOCOL
@@ -112,7 +112,7 @@ class Control(Wordless, Holder):
         except Refusal as e:
             self._refuse(e.reason)
             return
-        self._session.heartbeat.stand()
+        self._session.heartbeat.stand(roundTripOf(connection.transport))
         opening = Deferred.fromCoroutine(
             self._house.published.open(self._session, self._open())
         )
