@@ -640,6 +640,7 @@ class CheckTests(WholeCase):
         self.assertEqual(self.flaw(), "")
         self.assertEqual(self.flaw("udp:53"), "")
         self.assertIn("proxy=", self.flaw("tcp:1:port=9000:proxy=v1"))
+        self.assertIn("subdomain=", self.flaw("tcp:1:port=9000:subdomain=blog"))
         self.assertIn("compress=", self.flaw("tcp:1:port=9000:compress=deflate"))
         long = "ü" * 150
         self.assertIn("too long a name", self.flaw(f"tcp:1:port=9000:name={long}"))

@@ -118,8 +118,8 @@ def _checkTunnel(spec: TunnelSpec) -> None:
         raise ValueError(
             f"tunnel {spec.name} has too long a name: {LONGEST_NAME} bytes are the most"
         )
-    for name, given in (("compress", spec.compress), ("proxy", spec.proxy)):
-        if given:
+    for name in ("compress", "proxy", "subdomain"):
+        if getattr(spec, name):
             raise ValueError(
                 f"tunnel {spec.name} has {name}=, for which mgrok has no words: leave"
                 " it out"
