@@ -331,8 +331,9 @@ class OwnTests(OwnCase):
         client = self.abroad(PIPE, token=TOKEN)
         client.startService()
         self.network.elapse(60.0)
-        told = [each for each in self.log.lines("warn") if "pipe says no more" in each]
+        told = [line for line in self.log.lines("warn") if "web is refused" in line]
         self.assertEqual(len(told), 1)
+        self.assertIn("port 9000 is not among", told[0])
         self.assertEqual(self.failures, [])
         self.stop(self.server)
         self.servePipe()
@@ -441,6 +442,22 @@ class StockTests(StockCase):
         other = self.begun("tcp:8000:port=9001:name=other")
         self.say(Forwarded(True, ".example.com"), on=self.came[-1])
         self.assertEqual(other.tunnels[0].address, "tcp://127.0.0.1:9001")
+
+    def test_successor(self) -> None:
+        """
+        A server of ours says who has the port, and holds it for nobody that is dead:
+        there nothing is taken from a successor.
+        """
+        client = self.begun()
+        self.say(Forwarded(True))
+        self.came[0].wire.abortConnection()
+        self.network.settle()
+        self.network.elapse(0.5)
+        self.say(Forwarded(False, reason="it is another's"), on=self.came[1])
+        self.network.elapse(0.5)
+        self.assertEqual(len(self.came), 2)
+        self.assertIn("refused: it is another's", "".join(self.log.lines("warn")))
+        self.assertEqual(client.tunnels[0].refused, "")
 
     def test_takesBack(self) -> None:
         """

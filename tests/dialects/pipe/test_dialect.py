@@ -13,6 +13,7 @@ from tests.whole import PORT
 from tunnelkit.dialects.doorway import DELAY, PATIENCE
 from tunnelkit.dialects.exchanges import PATIENCE as FOR_A_VISITOR
 from tunnelkit.dialects.pipe import control
+from tunnelkit.dialects.pipe.control import INTERVAL
 from tunnelkit.dialects.pipe.spec import PipeSpec
 from tunnelkit.relay.join import IDLE
 from tunnelkit.tunnels.published import PROBE
@@ -353,6 +354,38 @@ class CancelTests(PipeCase):
         self.assertEqual(self.come(Cancel("web", PUBLIC)).ended, "end")
         self.assertEqual(client.ended, "end")
         self.assertEqual(self.server.status().tunnels, ())
+
+    def test_byAnother(self) -> None:
+        """
+        One of ours learns of it when its last visitor has gone, and may come back.
+        """
+        mine = self.login(version="tunnelkit/1")
+        client = Speaker()
+        self.network.connect(PORT, client)
+        client.say(encode(mine) + encode(Forward(PUBLIC, "web", "", "tcp")))
+        self.network.settle()
+        visitor, carrying = self.served(client)
+        self.assertEqual(self.come(Cancel("web", PUBLIC)).ended, "end")
+        self.network.elapse(3.0)
+        self.assertEqual((visitor.ended, client.ended), ("", ""))
+        visitor.wire.loseConnection()
+        carrying.wire.loseConnection()
+        self.network.elapse(INTERVAL)
+        self.assertEqual(client.ended, "end")
+        self.assertEqual(self.server.status().sessions, ())
+
+    def test_reason(self) -> None:
+        """
+        A client of ours is told why it is refused.
+        """
+        client = Speaker()
+        self.network.connect(PORT, client)
+        mine = self.login(version="tunnelkit/1")
+        client.say(encode(mine) + encode(Forward(80, "web", "", "tcp")))
+        self.network.settle()
+        (answer,) = packets(client.heard)
+        assert isinstance(answer, Forwarded)
+        self.assertIn("port 80 is not among", answer.reason)
 
     def test_stranger(self) -> None:
         """

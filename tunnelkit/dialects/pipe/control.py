@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 INTERVAL: Final = 1.0
 """Seconds between two heartbeats."""
 
+_LONGEST: Final = 500
+"""How much of a reason is told, in characters."""
 _OURS: Final = "tunnelkit/"
 """What the versions of our own clients begin with."""
 
@@ -81,7 +83,8 @@ class Control(Wordless, Holder):
         self._session: Session | None = None
         self._tunnel: PublicTunnel | None = None
         self._over = False
-        self._beats = LoopingCall(self._say, Heartbeat())
+        self._withdrawn = ""
+        self._beats = LoopingCall(self._beat)
         self._beats.clock = house.clock
         self._datagrams = Datagrams(dialect.exchanges, house, guest.host, self._ask)
         self._stock = not version.startswith(_OURS)
@@ -128,8 +131,9 @@ class Control(Wordless, Holder):
 
     def end(self, reason: str) -> None:
         """
-        Take the forward back.  A client of ours closes this connection when the last
-        visitor has gone; a stock one is gone itself.
+        Take the forward back.  With a client of ours this connection is closed when
+        the last visitor has gone, so that it comes back if it was another that has
+        taken the forward from it; a stock one is gone itself.
         """
         if self._session is None or self._tunnel is None:
             return
@@ -139,6 +143,7 @@ class Control(Wordless, Holder):
             self._dialect.controls.discard(self)
             self._giveName()
             self._session.withdraw(self._tunnel.name)
+            self._withdrawn = reason
 
     # What the session says.
 
@@ -225,11 +230,12 @@ class Control(Wordless, Holder):
 
     def _refuse(self, reason: str) -> None:
         """
-        Say no.  Why is for the log: pipe has no words for it.
+        Say no.  Why is for the log: a stock client has no ear for it.
         """
         if self._over:
             return
-        self._say(Forwarded(False))
+        said = "" if self._stock else legible(reason, _LONGEST)
+        self._say(Forwarded(False, reason=said))
         self._house.troubles.note(
             f"{self._guest.host} gets no forward of port {self._request.port} for"
             f" pipe: {reason}"
@@ -243,6 +249,12 @@ class Control(Wordless, Holder):
         self._guest.due(self.connection, "it stayed where its forward was refused")
 
     # Both ways.
+
+    def _beat(self) -> None:
+        self._say(Heartbeat())
+        session = self._session
+        if self._withdrawn and session is not None and not session.leaving:
+            session.end("", self._withdrawn)
 
     def _ask(self, id: str) -> None:
         self._say(Exchange(id, self._request.kind))

@@ -129,13 +129,13 @@ class Forwarding:
             opening.callback(Opened(1, self.wanted.spec.name, self._address(answer)))
             return
         self._drop()
-        if self._ours:
+        if self._ours and not answer.reason:
             self._opening = opening
             self._takeBack()
             return
         self._connecting = False
         self._comeback.stop()
-        opening.errback(self._refusal())
+        opening.errback(self._refusal(answer.reason))
 
     def exchange(self, exchange: Exchange) -> None:
         """
@@ -210,7 +210,9 @@ class Forwarding:
             return f"https://{answer.domain} ({public})"
         return public
 
-    def _refusal(self) -> Refusal:
+    def _refusal(self, reason: str) -> Refusal:
+        if reason:  # a server of ours says why, and holds no port for the dead
+            return Refusal(INTERNAL, reason, retry=True)
         port = self._request.port
         return Refusal(
             INTERNAL,

@@ -83,8 +83,10 @@ def _written(packet: Packet) -> tuple[int, dict[str, Any]]:
                 "subdomain": subdomain,
                 "proxy_type": kind,
             }
-        case Forwarded(good, domain):
-            return 4, {"domain": domain, "status": "success" if good else "failed"}
+        case Forwarded(good, domain, reason):
+            status = "success" if good else "failed"
+            more = {"reason": reason} if reason else {}
+            return 4, {"domain": domain, "status": status, **more}
         case Cancel(name, port):
             return 5, {"proxy_name": name, "remote_port": port}
         case Exchange(id, kind):
@@ -162,7 +164,8 @@ def _forward(fields: _Fields) -> Forward:
 
 
 def _forwarded(fields: _Fields) -> Forwarded:
-    return Forwarded(fields.text("status") == "success", fields.text("domain"))
+    good = fields.text("status") == "success"
+    return Forwarded(good, fields.text("domain"), fields.text("reason"))
 
 
 def _cancel(fields: _Fields) -> Cancel:

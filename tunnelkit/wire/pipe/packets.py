@@ -67,10 +67,13 @@ class Forwarded:
 
     @ivar good: whether the port is open.
     @ivar domain: the name that leads there, where the server gives names.
+    @ivar reason: why it is not; servers of ours say so to clients of ours, and the
+        programs pass it over.
     """
 
     good: bool
     domain: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
