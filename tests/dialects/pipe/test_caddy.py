@@ -284,6 +284,22 @@ class TroubleTests(CaddyCase):
         self.named()
         self.assertEqual(self.said("answers without end"), 1)
 
+    def test_hangsBetween(self) -> None:
+        """
+        A client that comes back while the old route cannot be taken away keeps its new
+        one.
+        """
+        client, _ = self.named()
+        self.caddy.hanging = True
+        client.wire.abortConnection()
+        self.network.settle()
+        self.elapse(1.0)
+        self.caddy.hanging = False
+        self.named()
+        for _ in range(20):
+            self.elapse(1.0)
+        self.assertEqual([*self.caddy.routes], ["blog.example.com.9000"])
+
     def test_hangsAtTheEnd(self) -> None:
         """
         A server stops though Caddy does not answer; a name whose forward ended is free

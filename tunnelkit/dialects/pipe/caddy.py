@@ -9,7 +9,7 @@ A forward does not wait for it: what goes wrong there is logged and tried again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -128,13 +128,25 @@ class Route:
     """
     A host that leads to a port, from now on until it is L{removed <remove>}.
 
+    @ivar place: the host, and the port.
     @ivar done: fires when nothing is left of it to do.
     """
 
     _log = Logger()
 
-    def __init__(self, caddy: Caddy, host: str, port: int) -> None:
+    def __init__(
+        self,
+        caddy: Caddy,
+        host: str,
+        port: int,
+        before: Iterable[Deferred[None]] = (),
+    ) -> None:
+        """
+        @param before: what must be done beforehand.
+        """
         self._caddy = caddy
+        self._before = [*before]
+        self.place = host, port
         self._host = host
         self._port = port
         self._wanted = True
@@ -167,6 +179,10 @@ class Route:
             pause.callback(None)
 
     async def _live(self) -> None:
+        for done in self._before:
+            await done
+        if not self._wanted:
+            return  # nothing was asked of Caddy
         first, last = AGAIN
         wait, there = first, False
         while self._wanted and not there:
@@ -259,7 +275,9 @@ class Subdomains:
         """
         Have a name lead to a port.
         """
-        route = Route(self._caddy, name, port)
+        # Who had the name may still try to take its route away, which is called alike.
+        before = [each.done for each in self._routes if each.place == (name, port)]
+        route = Route(self._caddy, name, port, before)
         self._routes.add(route)
         route.done.addBoth(lambda _: self._routes.discard(route))
         return route
