@@ -13,7 +13,9 @@ from tests.dialects.pipe.case import PUBLIC, PipeCase, packets
 from tests.mail import Post
 from tests.network import Speaker
 from tests.whole import PORT
+from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.dialects.exchanges import PATIENCE
+from tunnelkit.dialects.pipe import datagrams
 from tunnelkit.dialects.pipe.datagrams import AGAIN, ANSWER
 from tunnelkit.relay.flows.queue import AGE, MOST
 from tunnelkit.relay.flows.table import IDLE
@@ -130,6 +132,20 @@ class AnswerTests(DatagramCase):
     """
     Who gets an answer.
     """
+
+    def test_givenUp(self) -> None:
+        """
+        Where the network has forgotten the connection, which only the silence of the
+        other side's kernel shows, it is given up, and asked for again.
+        """
+        limits: list[float] = []
+        self.patch(
+            datagrams, "giveUpAfter", lambda transport, seconds: limits.append(seconds)
+        )
+        self.carrying.wire.abortConnection()
+        self.network.elapse(AGAIN)
+        self.carrying = self.bring()
+        self.assertEqual(limits, [SILENCE])
 
     def test_asked(self) -> None:
         """

@@ -14,11 +14,12 @@ from typing import Final, cast
 
 from twisted.internet.interfaces import IDelayedCall
 
+from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.exchanges import PATIENCE, Exchanges
 from tunnelkit.dialects.house import House
 from tunnelkit.dialects.pipe.packeted import PacketCarrier
-from tunnelkit.relay.connection import Connection
+from tunnelkit.relay.connection import Connection, giveUpAfter
 from tunnelkit.relay.flows.ends import VisitorFlow
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.wire.address import HostPort, parseHostPort
@@ -114,6 +115,9 @@ class Datagrams:
     def _came(self, guest: Guest, connection: Connection, rest: bytes) -> None:
         self._wait()
         guest.leave()
+        # Its reader never rests.  The control connection may live where this one does
+        # not, as the routers between have forgotten it.
+        giveUpAfter(connection.transport, SILENCE)
         self._carrier.carry(connection, rest, self._lost)
 
     def _lost(self) -> None:
