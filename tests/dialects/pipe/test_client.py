@@ -459,6 +459,29 @@ class StockTests(StockCase):
         self.assertIn("refused: it is another's", "".join(self.log.lines("warn")))
         self.assertEqual(client.tunnels[0].refused, "")
 
+    def test_stopsAsking(self) -> None:
+        """
+        Stopped while a server has not answered yet, it waits a moment for that: a stock
+        server would keep the port for ever.
+        """
+        for answer, parting in ((True, [Cancel("web", PUBLIC)]), (False, None)):
+            client, before = self.begun(), len(self.came)
+            stopped = client.stopService()
+            self.network.settle()
+            self.assertNoResult(stopped)
+            self.say(Forwarded(answer), on=self.came[-1])
+            self.network.settle()
+            if parting:
+                self.assertEqual(self.said(self.came[before]), parting)
+                self.came[before].wire.loseConnection()
+                self.network.settle()
+            self.assertEqual(len(self.came), before + bool(parting))
+            self.successResultOf(stopped)
+        silent = self.begun()
+        stopped = silent.stopService()
+        self.network.elapse(CLOSING + 0.1)
+        self.successResultOf(stopped)
+
     def test_takesBack(self) -> None:
         """
         A stock server holds the port of a lost connection for ever: after a failure it

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, TimeoutError, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tunnelkit.carrier.route import Reached
 from tunnelkit.control.comeback import Comeback
@@ -17,7 +18,7 @@ from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.abroad import Means
 from tunnelkit.dialects.pipe.asking import Asking
 from tunnelkit.dialects.pipe.bringing import Bringing
-from tunnelkit.dialects.pipe.ways import Ways
+from tunnelkit.dialects.pipe.ways import CLOSING, Ways
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.wanted import Wanted
@@ -68,6 +69,8 @@ class Forwarding:
         self._open = False
         self._ours = False  # a server that lives on may hold the port for us
         self._closings = 0
+        self._unanswered = False
+        self._parting: Deferred[None] | None = None
 
     def start(self) -> None:
         """
@@ -91,9 +94,12 @@ class Forwarding:
         @return: fires when the server knows.
         """
         self._rest()
-        leaving = self._cancel() if self._open else succeed(None)
-        self._drop()
-        return leaving
+        parting: Deferred[None] = succeed(None)
+        if self._unanswered:
+            # A stock server that opens the port now would keep it for ever.
+            self._parting = parting = Deferred()
+            parting.addTimeout(CLOSING, self._clock).addErrback(_late)
+        return parting.addCallback(self._left)
 
     # What the tunnel asks.
 
@@ -121,7 +127,11 @@ class Forwarding:
         """
         opening, self._opening = self._opening, None
         if opening is None:
-            return  # stock servers say so later, too, and mean nothing
+            # Stock servers say so later, too, and mean nothing.
+            self._open = answer.good if self._unanswered else self._open
+            self._heard()
+            return
+        self._heard()
         self._closings = 0
         if answer.good:
             self._open = self._ours = True
@@ -150,6 +160,7 @@ class Forwarding:
         asked = self._opening is not None
         self._asking = None
         self._open = False
+        self._heard()
         self._bringing.close()
         self._gone(self)
         if not self._connecting:
@@ -162,6 +173,7 @@ class Forwarding:
     # Inside.
 
     def _reached(self, reached: Reached) -> None:
+        self._unanswered = True
         self._asking = Asking(self, self._ways.server, self._clock)
         reached.connection.hold(self._asking)
         reached.connection.transport.write(self._ways.opening(self._request))
@@ -178,6 +190,17 @@ class Forwarding:
         self._opening = None
         self._comeback.stop()
         self.wanted.forget()
+
+    def _left(self, result: None) -> Deferred[None]:
+        leaving = self._cancel() if self._open else succeed(None)
+        self._drop()
+        return leaving
+
+    def _heard(self) -> None:
+        self._unanswered = False
+        parting, self._parting = self._parting, None
+        if parting is not None and not parting.called:
+            parting.callback(None)
 
     def _drop(self) -> None:
         asking, self._asking = self._asking, None
@@ -221,3 +244,7 @@ class Forwarding:
             " stock server keeps the port of such a one until it is restarted)",
             retry=True,
         )
+
+
+def _late(failure: Failure) -> None:
+    failure.trap(TimeoutError)
