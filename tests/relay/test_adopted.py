@@ -12,9 +12,11 @@ from typing import Any, ClassVar, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 from tests.functional.sockets import (
     Ending,
@@ -24,6 +26,7 @@ from tests.functional.sockets import (
     reset,
     sha256,
 )
+from tests.relay.memory import Heard, MemoryTransport
 from tests.relay.test_tunnel import FAST
 from tests.relay.tunnel import (
     LOOPBACK,
@@ -35,7 +38,8 @@ from tests.relay.tunnel import (
     portOf,
 )
 from tunnelkit.interfaces import IEnd, IJoin, Outcome
-from tunnelkit.relay.connection import Connection
+from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.portable.adopted import HeldEnd
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
@@ -299,3 +303,59 @@ class FastSecureAdoptedTests(AdoptedTests):
     path = "fast"
     secure = True
     skip = FAST
+
+
+class EarlyTests(SynchronousTestCase):
+    """
+    What comes between the adoption and the join, as long as a local service is dialled.
+    """
+
+    def test_underTLS(self) -> None:
+        """
+        Under TLS more may come after a pause: none of it is lost, nor overtakes what
+        came before.
+        """
+        connection = Connection(Holder())
+        memory = MemoryTransport(connection)
+        end, heard = HeldEnd(connection, b"one "), Heard()
+        connection.dataReceived(b"two ")
+        end.attach(heard)
+        connection.dataReceived(b"three")
+        self.assertEqual(heard.told, [])
+        end.resumeReading()
+        connection.dataReceived(b" four")
+        self.assertEqual(heard.told, [b"one two three four"])
+        end.abort()
+        memory.settle()
+
+    def test_endUnderTLS(self) -> None:
+        """
+        The end of all may come then, too, and stands behind the bytes.
+        """
+        connection = Connection(Holder())
+        memory = MemoryTransport(connection)
+        end, heard = HeldEnd(connection, b"all"), Heard()
+        connection.connectionLost(Failure(ConnectionDone()))
+        end.attach(heard)
+        end.resumeReading()
+        self.assertEqual(heard.told, [b"all", "finished"])
+        memory.settle()
+
+    def test_full(self) -> None:
+        """
+        Where the kernel did not take all that was said first, the visitor waits.
+        """
+        if FAST:
+            raise SkipTest(FAST)
+        from tunnelkit.relay.fast.adopted import AdoptedSocket
+        from tunnelkit.relay.fast.loop import Loop
+
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        ours.setblocking(False)
+        end = AdoptedSocket(Loop(cast(Any, reactor)), ours, "a client", b"")
+        self.addCleanup(end.abort)
+        end.putBytes(bytes(16 * MiB))
+        heard = Heard()
+        end.attach(heard)
+        self.assertEqual(heard.told, ["blocked"])

@@ -121,3 +121,29 @@ class Attachable(Protocol):
         """
         Tell C{receiver} what happens at this end, and give what to write to.
         """
+
+
+class Lone:
+    """
+    What an end has besides that carries one stream and no other.
+    """
+
+    __slots__ = ()
+
+    def begin(self) -> int:
+        """
+        Count: it carries one stream.
+        """
+        return 1
+
+    def refuse(self, code: ResetCode, reason: str) -> None:
+        """
+        Reset the connection.
+        """
+        self.abort()
+
+    def abort(self) -> None:
+        """
+        Reset the connection.
+        """
+        raise NotImplementedError

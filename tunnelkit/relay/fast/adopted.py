@@ -11,14 +11,14 @@ from zope.interface import implementer
 from tunnelkit.interfaces import IStreamEnd
 from tunnelkit.relay.connection import RESETTING, linger
 from tunnelkit.relay.fast.buffer import HEAD, SMALL, VIEW
-from tunnelkit.relay.fast.end import Socket
+from tunnelkit.relay.fast.end import Sink, Socket
 from tunnelkit.relay.fast.loop import Loop
 from tunnelkit.relay.fast.raw import RawSocket
-from tunnelkit.wire.codes import ResetCode
+from tunnelkit.relay.stream import Lone, Receiver
 
 
 @implementer(IStreamEnd)
-class AdoptedSocket(RawSocket):
+class AdoptedSocket(RawSocket, Lone):
     """
     Such a connection.
     """
@@ -35,17 +35,13 @@ class AdoptedSocket(RawSocket):
         self._early = early
         linger(sock, RESETTING)
 
-    def begin(self) -> int:
+    def attach(self, receiver: Receiver, far: Sink | None = None) -> RawSocket:
         """
-        Count: it carries one stream.
+        Tell C{receiver} what happens here from now on.
         """
-        return 1
-
-    def refuse(self, code: ResetCode, reason: str) -> None:
-        """
-        Reset the connection.
-        """
-        self.abort()
+        if self.full:
+            receiver.blocked()
+        return super().attach(receiver, far)
 
     def resumeReading(self) -> None:
         """

@@ -24,7 +24,7 @@ from tunnelkit.relay.connection import (
     socketTransport,
 )
 from tunnelkit.relay.portable.raw import RawEnd
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.stream import Lone, Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 
@@ -66,7 +66,7 @@ def _unsent(transport: Any, opening: bytes) -> bytes:
 
 
 @implementer(IStreamEnd)
-class AdoptedEnd(RawEnd):
+class AdoptedEnd(RawEnd, Lone):
     """
     One on a transport of the reactor's.
     """
@@ -74,18 +74,6 @@ class AdoptedEnd(RawEnd):
     def __init__(self, early: bytes) -> None:
         super().__init__()
         self._early = early
-
-    def begin(self) -> int:
-        """
-        Count: it carries one stream.
-        """
-        return 1
-
-    def refuse(self, code: ResetCode, reason: str) -> None:
-        """
-        Reset the connection.
-        """
-        self.abort()
 
     def resumeReading(self) -> None:
         """
@@ -113,7 +101,7 @@ class WithholdingEnd(AdoptedEnd):
 
 
 @implementer(IStreamEnd)
-class HeldEnd(Holder):
+class HeldEnd(Holder, Lone):
     """
     One under TLS, which has no half-close: the other side is told of our end when it
     has ended, too.
@@ -127,6 +115,7 @@ class HeldEnd(Holder):
 
     def __init__(self, connection: Connection, early: bytes) -> None:
         self._early = early
+        self._begun = False
         self._receiver: Receiver | None = None
         self._gone: Failure | None = None
         self.peer = peerOf(connection.transport)
@@ -138,19 +127,7 @@ class HeldEnd(Holder):
         """
         super().held(connection)
         connection.transport.pauseProducing()
-        connection.transport.bufferSize = BUFFER
-
-    def begin(self) -> int:
-        """
-        Count: it carries one stream.
-        """
-        return 1
-
-    def refuse(self, code: ResetCode, reason: str) -> None:
-        """
-        Reset the connection.
-        """
-        self.abort()
+        socketTransport(connection.transport).bufferSize = BUFFER
 
     def attach(self, receiver: Receiver) -> Stream:
         """
@@ -173,9 +150,11 @@ class HeldEnd(Holder):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Bytes came.
+        Bytes came.  TLS hands out what it has decrypted, paused or not.
         """
-        if self._receiver is not None:
+        if not self._begun:
+            self._early += data
+        elif self._receiver is not None:
             self._receiver.received(data)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -183,7 +162,8 @@ class HeldEnd(Holder):
         It has ended, or was lost.
         """
         self._gone = reason
-        self._tell()
+        if self._begun:
+            self._tell()
 
     def _ready(self) -> None:
         if socketTransport(self.connection.transport).disconnecting:
@@ -250,6 +230,7 @@ class HeldEnd(Holder):
         """
         Take bytes, those first that were read before.
         """
+        self._begun = True
         early, self._early = self._early, b""
         if early:
             self.dataReceived(early)
