@@ -7,23 +7,16 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, globalLogPublisher
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
+from tests.visits import SiteCase
 from tunnelkit.site import BoundedSite, Bounds
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\nAccept: everything\r\n\r\n"
 LIMIT = 64 * 1024
-PEER = IPv4Address("TCP", "192.0.2.1", 4711)
 
 
 def post(length: int) -> bytes:
@@ -47,51 +40,22 @@ class Counting(Resource):
         return b"%d bytes" % len(request.content.read())
 
 
-class SiteCase(SynchronousTestCase):
+class CountingCase(SiteCase):
     """
-    A site on a clock of the test's.
+    A site that counts what it is sent.
     """
 
     kept = False
 
-    def setUp(self) -> None:
+    def makeSite(self) -> BoundedSite:
         """
-        Make the site, with room for three connections.
+        Make it.
         """
-        self.clock = Clock()
         bounds = Bounds(most=3, patience=30.0, longest=LIMIT, kept=self.kept)
-        self.site = BoundedSite(Counting(), self.clock, bounds)
-        self.open: list[Protocol] = []
-        self.site.doStart()
-
-    def tearDown(self) -> None:
-        """
-        Nothing ticks on when the connections are gone and the site is down.
-        """
-        for protocol in self.open:
-            protocol.connectionLost(Failure(ConnectionDone()))
-        self.site.doStop()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def connect(self) -> tuple[Protocol, StringTransport]:
-        """
-        Come to the site.
-        """
-        protocol: Any = self.site.buildProtocol(PEER)
-        transport = StringTransport(peerAddress=PEER)
-        protocol.makeConnection(transport)
-        self.open.append(protocol)
-        return protocol, transport
-
-    def lose(self, protocol: Protocol) -> None:
-        """
-        End a connection.
-        """
-        self.open.remove(protocol)
-        protocol.connectionLost(Failure(ConnectionDone()))
+        return BoundedSite(Counting(), self.clock, bounds)
 
 
-class ServingTests(SiteCase):
+class ServingTests(CountingCase):
     """
     A site serves, and does nothing else.
     """
@@ -142,7 +106,7 @@ class ServingTests(SiteCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class BoundsTests(SiteCase):
+class BoundsTests(CountingCase):
     """
     A stranger cannot make the site hold more and more.
     """

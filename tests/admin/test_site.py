@@ -8,24 +8,18 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, globalLogPublisher
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from tests.admin.asking import TOKEN, FakeSource
+from tests.visits import SiteCase
 from tunnelkit.admin.rooms import makeRoot
 from tunnelkit.admin.site import makeSite
 
 GET = f"GET /api/v1/tunnels HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
 LIMIT = 64 * 1024
-PEER = IPv4Address("TCP", "192.0.2.1", 4711)
 
 
 def post(length: int) -> bytes:
@@ -35,49 +29,20 @@ def post(length: int) -> bytes:
     return f"POST /healthz HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
-class SiteCase(SynchronousTestCase):
+class RoomsCase(SiteCase):
     """
-    A site on a clock of the test's.
+    The site of the rooms.
     """
 
-    def setUp(self) -> None:
+    def makeSite(self) -> Site:
         """
-        Make the site, with room for three connections.
+        Make it.
         """
-        self.clock = Clock()
         root = makeRoot(FakeSource(), TOKEN)
-        self.site = makeSite(root, self.clock, patience=30.0, most=3)
-        self.open: list[Protocol] = []
-        self.site.doStart()
-
-    def tearDown(self) -> None:
-        """
-        Nothing ticks on when the connections are gone and the site is down.
-        """
-        for protocol in self.open:
-            protocol.connectionLost(Failure(ConnectionDone()))
-        self.site.doStop()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def connect(self) -> tuple[Protocol, StringTransport]:
-        """
-        Come to the site.
-        """
-        protocol: Any = self.site.buildProtocol(PEER)
-        transport = StringTransport(peerAddress=PEER)
-        protocol.makeConnection(transport)
-        self.open.append(protocol)
-        return protocol, transport
-
-    def lose(self, protocol: Protocol) -> None:
-        """
-        End a connection.
-        """
-        self.open.remove(protocol)
-        protocol.connectionLost(Failure(ConnectionDone()))
+        return makeSite(root, self.clock, patience=30.0, most=3)
 
 
-class ServingTests(SiteCase):
+class ServingTests(RoomsCase):
     """
     Rooms are served to browsers and programs as HTTP.
     """
@@ -144,7 +109,7 @@ class ServingTests(SiteCase):
         self.assertTrue(rest.startswith(b"HTTP/1.1 200 OK"))
 
 
-class BoundsTests(SiteCase):
+class BoundsTests(RoomsCase):
     """
     A stranger cannot make the site hold more and more.
     """

@@ -5,6 +5,7 @@ when they did it; or against a client: what its server and its services did.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,36 @@ Rewrite = Callable[[int, bytes], bytes]
 the connection."""
 
 
-class Replay:
+class Player(ABC):
+    """
+    Plays a conversation, each line at its time.
+    """
+
+    def __init__(self, network: Network, system: str, name: str) -> None:
+        self._network = network
+        self._lines = lines(system, name)
+        self._at = 0.0
+
+    def play(self) -> None:
+        """
+        Play it to its end.
+        """
+        for line in self._lines:
+            if "t" not in line:
+                continue
+            self._network.elapse(max(0.0, line["t"] - self._at))
+            self._at = max(self._at, line["t"])
+            self._happened(line)
+            self._network.settle()
+
+    @abstractmethod
+    def _happened(self, line: dict[str, Any]) -> None:
+        """
+        Do what a line says, if that is this side's part.
+        """
+
+
+class Replay(Player):
     """
     A conversation, as it goes on.
 
@@ -32,29 +62,18 @@ class Replay:
         """
         @param port: the server's.
         """
+        super().__init__(network, system, name)
         self.clients: dict[int, Speaker] = {}
         self.visitors: dict[int, Speaker] = {}
         self.posts: dict[int, Post] = {}
-        self._network = network
         self._port = port
-        self._lines = lines(system, name)
         self._rewrite = rewrite
-        self._at = 0.0
 
-    def play(self) -> None:
-        """
-        Play it to its end.
-        """
-        for line in self._lines:
-            if "t" not in line:
-                continue
-            self._network.elapse(max(0.0, line["t"] - self._at))
-            self._at = max(self._at, line["t"])
-            if line.get("dir") == "c2s" and "conn" in line:
-                self._client(line)
-            elif line.get("side") == "user":
-                self._user(line)
-            self._network.settle()
+    def _happened(self, line: dict[str, Any]) -> None:
+        if line.get("dir") == "c2s" and "conn" in line:
+            self._client(line)
+        elif line.get("side") == "user":
+            self._user(line)
 
     def _client(self, line: dict[str, Any]) -> None:
         number = line["conn"]
@@ -95,7 +114,7 @@ class Replay:
         return self.posts[number]
 
 
-class Mirror:
+class Mirror(Player):
     """
     A conversation, as it goes on, against a client.
 
@@ -119,31 +138,20 @@ class Mirror:
         @param services: those that run already.
         @param interrupted: called where the client was told to stop.
         """
+        super().__init__(network, system, name)
         self.came = accepting(network, port)
         self.services = services
         self.posts: dict[int, Post] = {}
-        self._network = network
-        self._lines = lines(system, name)
         self._interrupted = interrupted
         self._accepted: dict[int, Speaker] = {}
-        self._at = 0.0
 
-    def play(self) -> None:
-        """
-        Play it to its end.
-        """
-        for line in self._lines:
-            if "t" not in line:
-                continue
-            self._network.elapse(max(0.0, line["t"] - self._at))
-            self._at = max(self._at, line["t"])
-            if line.get("dir") == "s2c" and "conn" in line:
-                self._server(line)
-            elif line.get("side") == "service":
-                self._service(line)
-            elif "SIGINT" in line.get("note", ""):
-                self._interrupted()
-            self._network.settle()
+    def _happened(self, line: dict[str, Any]) -> None:
+        if line.get("dir") == "s2c" and "conn" in line:
+            self._server(line)
+        elif line.get("side") == "service":
+            self._service(line)
+        elif "SIGINT" in line.get("note", ""):
+            self._interrupted()
 
     def _server(self, line: dict[str, Any]) -> None:
         server = self.came[line["conn"] - 1]

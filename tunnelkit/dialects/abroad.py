@@ -16,6 +16,7 @@ from tunnelkit.dialects.way import hostOf, wayTo
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ClientTLS
+from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
 
@@ -134,6 +135,22 @@ class ClientDialect:
     make: Callable[[AbroadSettings, Means], AbroadClient]
     place: Callable[[str], Place] | None = None
     words: ReadClient | None = None
+
+
+class AbroadPublisher(Publisher):
+    """
+    Such a client where it publishes tunnels.
+    """
+
+    def __init__(self, settings: AbroadSettings, means: Means) -> None:
+        super().__init__(
+            settings.tunnels,
+            means.relay,
+            means.reactor,
+            means.chance,
+            means.failed,
+            means.changed,
+        )
 
 
 def routeTo(settings: AbroadSettings, means: Means) -> Route:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.control.session import STREAMS
-from tunnelkit.dialects.mgrok.contract import Taker
+from tunnelkit.dialects.mgrok.contract import Quiet, Taker
 from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.serving import Serving
 from tunnelkit.tunnels.local import LocalTCP
@@ -55,7 +55,7 @@ class Caller(Protocol):
         """
 
 
-class Calling:
+class Calling(Quiet):
     """
     Such a connection.
 
@@ -204,21 +204,6 @@ class Calling:
         The server has closed the control stream.
         """
         self._fail(f"{self._server} has closed the control stream")
-
-    def lost(self, code: ResetCode, reason: str) -> None:
-        """
-        Do nothing: that of the connection is heard besides.
-        """
-
-    def block(self) -> None:
-        """
-        Do nothing: little is said here.
-        """
-
-    def unblock(self) -> None:
-        """
-        Do nothing, likewise.
-        """
 
     # Inside.
 

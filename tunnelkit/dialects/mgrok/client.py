@@ -12,11 +12,16 @@ from twisted.logger import Logger
 
 from tunnelkit.carrier.route import Reached
 from tunnelkit.control.comeback import Comeback
-from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Means, routeTo
+from tunnelkit.dialects.abroad import (
+    AbroadPublisher,
+    AbroadSettings,
+    ClientDialect,
+    Means,
+    routeTo,
+)
 from tunnelkit.dialects.mgrok.calling import Calling
 from tunnelkit.dialects.mgrok.words import clientWords
 from tunnelkit.dialects.way import hostOf
-from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.mgrok.codec import LONGEST, LONGEST_NAME
 
@@ -29,7 +34,7 @@ is taken for its answer."""
 _TOKEN: Final = LONGEST - 5  # the longest, in bytes: before it stands GRT1, and how
 
 
-class MgrokClient(Publisher):
+class MgrokClient(AbroadPublisher):
     """
     One, with all its tunnels.
     """
@@ -37,14 +42,7 @@ class MgrokClient(Publisher):
     _log = Logger()
 
     def __init__(self, settings: AbroadSettings, means: Means) -> None:
-        super().__init__(
-            settings.tunnels,
-            means.relay,
-            means.reactor,
-            means.chance,
-            means.failed,
-            means.changed,
-        )
+        super().__init__(settings, means)
         self._route = route = routeTo(settings, means)
         self._host = hostOf(settings.place.server)
         self._token = settings.token

@@ -41,6 +41,28 @@ class Taker(Protocol):
         """
 
 
+class Quiet:
+    """
+    What who has a stream does on which little is said: it never waits for its turn, and
+    hears of a loss by other means.
+    """
+
+    def lost(self, code: ResetCode, reason: str) -> None:
+        """
+        Do nothing: that of the connection is heard besides.
+        """
+
+    def block(self) -> None:
+        """
+        Do nothing: little is said here.
+        """
+
+    def unblock(self) -> None:
+        """
+        Do nothing, likewise.
+        """
+
+
 class Owner(Protocol):
     """
     Whose line it is.

@@ -21,7 +21,7 @@ from tunnelkit.control.session import STREAMS, Refusal, Session
 from tunnelkit.control.wordless import Wordless
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import House
-from tunnelkit.dialects.mgrok.contract import Taker
+from tunnelkit.dialects.mgrok.contract import Quiet, Taker
 from tunnelkit.dialects.mgrok.datagrams import MOST, Datagrams
 from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.streams import Visitors
@@ -36,7 +36,7 @@ from tunnelkit.wire.mgrok.messages import Heartbeat, Register, isGenuine
 from tunnelkit.wire.smux.session import NoStream
 
 
-class Control(Wordless):
+class Control(Wordless, Quiet):
     """
     What a client says, and what is said to it.
 
@@ -135,21 +135,6 @@ class Control(Wordless):
         The client says good-bye.
         """
         self.broken("", "the client has closed its control stream")
-
-    def lost(self, code: ResetCode, reason: str) -> None:
-        """
-        Do nothing: that of the connection is heard besides.
-        """
-
-    def block(self) -> None:
-        """
-        Do nothing: little is said here.
-        """
-
-    def unblock(self) -> None:
-        """
-        Do nothing, likewise.
-        """
 
     # What the session says.
 

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.control.names import legible
+from tunnelkit.dialects.mgrok.contract import Quiet
 from tunnelkit.dialects.mgrok.datagrams import Carrying, Talk
 from tunnelkit.dialects.mgrok.line import Line
 from tunnelkit.dialects.mgrok.recent import Recent
@@ -135,7 +136,7 @@ class Serving:
         self._log.warn("a stream is closed: {sentence}", sentence=sentence)
 
 
-class Head:
+class Head(Quiet):
     """
     A stream, until it is known what it is for.
     """
@@ -170,16 +171,6 @@ class Head:
         It failed.
         """
         self._serving.forget(self._stream)
-
-    def block(self) -> None:
-        """
-        Do nothing: nothing is said here.
-        """
-
-    def unblock(self) -> None:
-        """
-        Do nothing, likewise.
-        """
 
 
 class ServedEnd(StreamEnd):

@@ -12,12 +12,17 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Means, routeTo
+from tunnelkit.dialects.abroad import (
+    AbroadPublisher,
+    AbroadSettings,
+    ClientDialect,
+    Means,
+    routeTo,
+)
 from tunnelkit.dialects.pipe.forwarding import Forwarding
 from tunnelkit.dialects.pipe.ways import Ways
 from tunnelkit.dialects.pipe.words import clientWords
 from tunnelkit.dialects.way import hostOf
-from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.pipe.packets import Forward, flaw
 
@@ -25,20 +30,13 @@ _HIGHEST: Final = 65534
 """The highest port that a stock server forwards."""
 
 
-class PipeClient(Publisher):
+class PipeClient(AbroadPublisher):
     """
     One, with all its forwards.
     """
 
     def __init__(self, settings: AbroadSettings, means: Means) -> None:
-        super().__init__(
-            settings.tunnels,
-            means.relay,
-            means.reactor,
-            means.chance,
-            means.failed,
-            means.changed,
-        )
+        super().__init__(settings, means)
         host = hostOf(settings.place.server)
         ways = Ways(routeTo(settings, means), settings.token, means, host)
         self._forwards = tuple(
