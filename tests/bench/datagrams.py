@@ -22,6 +22,7 @@ from statistics import median
 from typing import Final
 
 from tests.bench.procfs import resident
+from tests.bench.rounds import REST
 from tests.bench.stage import Broken, Interrupted, Process, Stage, found
 from tests.bench.table import number
 from tests.bench.udppeers import started, verdicts
@@ -192,7 +193,7 @@ class Run:
         """
         for measure in (self.many, self.alone):
             self._note(way, measure(way))
-            time.sleep(0.2)
+            time.sleep(REST)
 
     def crowd(self, way: Way) -> None:
         """

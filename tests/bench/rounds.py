@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 Saying = Callable[[str], None]
 
-_REST: Final = 0.2
+REST: Final = 0.2
+"""Seconds between two measures, in which what has ended lets go of the processors."""
 
 
 def order(ways: Sequence[T], turn: int) -> list[T]:
@@ -122,7 +123,7 @@ class Run:
                 if figure.key in kept
             )
             self._say(f"  {name}: {', '.join(told)}")
-        time.sleep(_REST)
+        time.sleep(REST)
 
     def _fault(self, what: str) -> None:
         self.results.faults.append(what)

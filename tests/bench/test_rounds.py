@@ -67,7 +67,7 @@ class RunTests(SynchronousTestCase):
         """
         Start an echo, which ways are tried with, and rest for no time.
         """
-        self.patch(rounds, "_REST", 0.0)
+        self.patch(rounds, "REST", 0.0)
         echo = Echo()
         self.addCleanup(echo.stop)
         self.ports = Ports(0, 0, echo.address[1], 0)

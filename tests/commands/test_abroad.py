@@ -17,7 +17,7 @@ from tunnelkit.commands import abroad, check
 from tunnelkit.commands.client import Options
 from tunnelkit.dialects import known
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Place
-from tunnelkit.dialects.pipe.client import PIPE
+from tunnelkit.dialects.pipe.abroad.client import PIPE
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
 

@@ -45,7 +45,7 @@ def _clients(source: IStatusSource) -> IResource:
     """
 
     def make() -> IResource:
-        from tunnelkit.admin.clients import makeRoom
+        from tunnelkit.admin.client.clients import makeRoom
 
         return makeRoom(source)
 

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from tunnelkit.admin.streaming import StreamingSite, Streams
+from tunnelkit.admin.client.streaming import StreamingSite, Streams
 from tunnelkit.site import Bounds
 
 _LONGEST_BODY: Final = 64 * 1024

@@ -60,8 +60,8 @@ client has one, too, of which L{CLIENTS} knows."""
 
 CLIENTS: Final[Mapping[str, ClientDialect]] = Late(
     {
-        "mgrok": "mgrok.client.MGROK",
-        "pipe": "pipe.client.PIPE",
+        "mgrok": "mgrok.abroad.client.MGROK",
+        "pipe": "pipe.abroad.client.PIPE",
         "remotedialer": "remotedialer.client.REMOTEDIALER",
     }
 )

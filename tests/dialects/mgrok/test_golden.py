@@ -13,7 +13,7 @@ from tests.mail import HOST, Post
 from tests.network import Plain, accepting
 from tests.whole import ADDRESS, ADMIN, PORT, SERVICE, WholeCase
 from tunnelkit.dialects.abroad import Place
-from tunnelkit.dialects.mgrok.client import MGROK
+from tunnelkit.dialects.mgrok.abroad.client import MGROK
 from tunnelkit.dialects.mgrok.spec import MgrokSpec
 from tunnelkit.relay.endpoints import One
 from tunnelkit.wire.ports import PortSet

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.admin.clients}, C{passing} and C{upstream}: HTTP through a client.
+Tests for L{tunnelkit.admin.client}: HTTP through a client.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from zope.interface import implementer
 from tests.admin.asking import TOKEN, FakeSource
 from tests.dialects.remotedialer.case import SERVICE, LineCase
 from tests.network import BUFFER, Speaker
-from tunnelkit.admin.clients import ClientsRoom, Wanted, parseWanted
-from tunnelkit.admin.passing import IDLE
+from tunnelkit.admin.client.clients import ClientsRoom, Wanted, parseWanted
+from tunnelkit.admin.client.passing import IDLE
+from tunnelkit.admin.client.upstream import CLOSING, Headers, Upstream
 from tunnelkit.admin.rooms import makeRoot
 from tunnelkit.admin.site import makeSite
-from tunnelkit.admin.upstream import CLOSING, Headers, Upstream
 from tunnelkit.wire.address import HostPort
 
 ADMIN = 8911

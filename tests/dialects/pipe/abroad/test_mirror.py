@@ -14,9 +14,9 @@ from tests.mail import Post
 from tests.network import accepting
 from tests.whole import PORT, WholeCase
 from tunnelkit.dialects.house import PROGRAM
-from tunnelkit.dialects.pipe.client import PIPE
-from tunnelkit.dialects.pipe.forwarding import CLOSINGS
-from tunnelkit.dialects.pipe.ways import CLOSING
+from tunnelkit.dialects.pipe.abroad.client import PIPE
+from tunnelkit.dialects.pipe.abroad.forwarding import CLOSINGS
+from tunnelkit.dialects.pipe.abroad.ways import CLOSING
 from tunnelkit.wire.pipe.codec import FROM_CLIENT, PacketDecoder
 from tunnelkit.wire.pipe.login import isGenuine
 from tunnelkit.wire.pipe.packets import Datagram, Exchange, FromClient, Login

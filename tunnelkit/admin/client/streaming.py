@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.admin.test_clients -*-
+# -*- test-case-name: tests.admin.client.test_clients -*-
 """
 Streaming: requests that are served before their body is here, which they take as it
 comes.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.pipe.test_client -*-
+# -*- test-case-name: tests.dialects.pipe.abroad.test_client -*-
 """
 Asking: the control connection of a forward, from the client's side.
 """

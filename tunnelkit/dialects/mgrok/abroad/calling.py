@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.mgrok.test_client -*-
+# -*- test-case-name: tests.dialects.mgrok.abroad.test_client -*-
 """
 Calling: the connection of a client of ours to a server of mgrok's.
 
@@ -17,9 +17,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.control.session import STREAMS
+from tunnelkit.dialects.mgrok.abroad.serving import Serving
 from tunnelkit.dialects.mgrok.contract import Quiet, Taker
 from tunnelkit.dialects.mgrok.line import Line
-from tunnelkit.dialects.mgrok.serving import Serving
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.spec import TunnelSpec

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.mgrok.test_client -*-
+# -*- test-case-name: tests.dialects.mgrok.abroad.test_client -*-
 """
 Serving: the streams that a server of mgrok's opens at a client of ours, for a visitor
 or for a datagram.

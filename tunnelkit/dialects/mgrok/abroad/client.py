@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.mgrok.test_client -*-
+# -*- test-case-name: tests.dialects.mgrok.abroad.test_client -*-
 """
 Client: ours at a server of mgrok's, stock or our own.
 """
@@ -19,7 +19,7 @@ from tunnelkit.dialects.abroad import (
     Means,
     routeTo,
 )
-from tunnelkit.dialects.mgrok.calling import Calling
+from tunnelkit.dialects.mgrok.abroad.calling import Calling
 from tunnelkit.dialects.mgrok.words import clientWords
 from tunnelkit.dialects.way import hostOf
 from tunnelkit.tunnels.spec import TunnelSpec

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.pipe.test_client -*-
+# -*- test-case-name: tests.dialects.pipe.abroad.test_client -*-
 """
 Ways: how a client of pipe's gets connections to its server, each of which begins with a
 login.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.admin.test_clients -*-
+# -*- test-case-name: tests.admin.client.test_clients -*-
 """
 The room C{/client/ID/SCHEME/HOST/PATH}: web servers behind a client, as if they were
 here.
@@ -22,10 +22,10 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from tunnelkit.admin.passing import Passing, asked
+from tunnelkit.admin.client.passing import Passing, asked
+from tunnelkit.admin.client.streaming import Body
+from tunnelkit.admin.client.upstream import Upstream
 from tunnelkit.admin.room import Answer, refusal
-from tunnelkit.admin.streaming import Body
-from tunnelkit.admin.upstream import Upstream
 from tunnelkit.status import IDialers, IStatusSource
 from tunnelkit.wire.address import HostPort, parseHostPort
 

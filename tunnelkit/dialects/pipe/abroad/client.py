@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.pipe.test_client -*-
+# -*- test-case-name: tests.dialects.pipe.abroad.test_client -*-
 """
 Client: ours at a server of pipe's, stock or our own.
 
@@ -19,8 +19,8 @@ from tunnelkit.dialects.abroad import (
     Means,
     routeTo,
 )
-from tunnelkit.dialects.pipe.forwarding import Forwarding
-from tunnelkit.dialects.pipe.ways import Ways
+from tunnelkit.dialects.pipe.abroad.forwarding import Forwarding
+from tunnelkit.dialects.pipe.abroad.ways import Ways
 from tunnelkit.dialects.pipe.words import clientWords
 from tunnelkit.dialects.way import hostOf
 from tunnelkit.tunnels.spec import TunnelSpec

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.admin.test_clients -*-
+# -*- test-case-name: tests.admin.client.test_clients -*-
 """
 Passing: a request to a room that is passed on to a server elsewhere, with its answer.
 
@@ -22,8 +22,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import BAD_GATEWAY, GATEWAY_TIMEOUT
 from zope.interface import implementer
 
+from tunnelkit.admin.client.upstream import Headers, Upstream
 from tunnelkit.admin.room import Answer, refusal
-from tunnelkit.admin.upstream import Headers, Upstream
 
 IDLE: Final = 60.0
 """Seconds for which nothing may move."""

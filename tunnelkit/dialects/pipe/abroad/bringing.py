@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.pipe.test_client -*-
+# -*- test-case-name: tests.dialects.pipe.abroad.test_client -*-
 """
 Bringing: the connections that a server of pipe's asks a client of ours for.
 """
@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from tunnelkit.carrier.route import Reached, Unreached
 from tunnelkit.dialects.abroad import Means
-from tunnelkit.dialects.pipe.landing import Landing
-from tunnelkit.dialects.pipe.ways import Ways
+from tunnelkit.dialects.pipe.abroad.landing import Landing
+from tunnelkit.dialects.pipe.abroad.ways import Ways
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.local import LocalTCP

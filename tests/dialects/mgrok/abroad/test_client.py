@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.dialects.mgrok.client}: at a server of ours, and at one that does
+Tests for L{tunnelkit.dialects.mgrok.abroad}: at a server of ours, and at one that does
 what a stock server does.
 """
 
@@ -18,9 +18,9 @@ from tests.mail import HOST, Post
 from tests.network import Plain, Wire
 from tests.whole import ADDRESS, WholeCase
 from tunnelkit.dialects.abroad import AbroadSettings, Place
-from tunnelkit.dialects.mgrok.calling import AGAIN, PATIENCE
-from tunnelkit.dialects.mgrok.client import MGROK, REFUSALS
-from tunnelkit.dialects.mgrok.serving import PATIENCE as FOR_A_HEAD
+from tunnelkit.dialects.mgrok.abroad.calling import AGAIN, PATIENCE
+from tunnelkit.dialects.mgrok.abroad.client import MGROK, REFUSALS
+from tunnelkit.dialects.mgrok.abroad.serving import PATIENCE as FOR_A_HEAD
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.admin.test_clients -*-
+# -*- test-case-name: tests.admin.client.test_clients -*-
 """
 Upstream: one request of HTTP to a server elsewhere, and its answer, both as they come.
 """

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.dialects.pipe.client}, at servers of ours and at stock ones.
+Tests for L{tunnelkit.dialects.pipe.abroad}, at servers of ours and at stock ones.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from tests.mail import Post
 from tests.network import Speaker, accepting
 from tests.whole import NOW, PORT, PUBLIC, SERVICE, WholeCase
 from tunnelkit.control.heartbeat import SILENCE
-from tunnelkit.dialects.pipe.bringing import AGAIN, MOST
-from tunnelkit.dialects.pipe.client import PIPE
-from tunnelkit.dialects.pipe.ways import CLOSING
+from tunnelkit.dialects.pipe.abroad.bringing import AGAIN, MOST
+from tunnelkit.dialects.pipe.abroad.client import PIPE
+from tunnelkit.dialects.pipe.abroad.ways import CLOSING
 from tunnelkit.tunnels.wanted import AGAIN as REFUSED
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.pipe.codec import FROM_CLIENT, PacketDecoder, encode

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.pipe.test_client -*-
+# -*- test-case-name: tests.dialects.pipe.abroad.test_client -*-
 """
 Forwarding: one forward, as a client of ours keeps it open at a server of pipe's.
 """
@@ -16,9 +16,9 @@ from tunnelkit.carrier.route import Reached
 from tunnelkit.control.comeback import Comeback
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.abroad import Means
-from tunnelkit.dialects.pipe.asking import Asking
-from tunnelkit.dialects.pipe.bringing import Bringing
-from tunnelkit.dialects.pipe.ways import CLOSING, Ways
+from tunnelkit.dialects.pipe.abroad.asking import Asking
+from tunnelkit.dialects.pipe.abroad.bringing import Bringing
+from tunnelkit.dialects.pipe.abroad.ways import CLOSING, Ways
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.wanted import Wanted

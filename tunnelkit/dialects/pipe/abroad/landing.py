@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.pipe.test_client -*-
+# -*- test-case-name: tests.dialects.pipe.abroad.test_client -*-
 """
 Landing: where visitors' datagrams come to on a client of ours, and get a flow each.
 """

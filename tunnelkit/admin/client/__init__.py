@@ -1,0 +1,3 @@
+"""
+The room C{/client}: HTTP through a client, passed on as it comes.
+"""

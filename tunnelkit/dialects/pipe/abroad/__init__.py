@@ -1,0 +1,3 @@
+"""
+Our client at servers of pipe's.
+"""
