@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from tunnelkit.control.wordless import Wordless
 from tunnelkit.dialects.exchanges import Exchanges, Visitors
 from tunnelkit.relay.connection import Holder
-from tunnelkit.wire.messages import Open
+from tunnelkit.wire.native.messages import Open
 from tunnelkit.wire.sniff import exactly
 
 

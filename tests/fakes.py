@@ -44,8 +44,8 @@ from tunnelkit.status import TunnelStatus
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.certificate import CertificatePair, selfSigned
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import FrameDecoder, Message
-from tunnelkit.wire.messages import Drain, FromServer, Ping, Want
+from tunnelkit.wire.native.frames import FrameDecoder, Message
+from tunnelkit.wire.native.messages import Drain, FromServer, Ping, Want
 
 IDENTITY: Final = Identity(
     user="ann",

@@ -25,9 +25,9 @@ from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.certificate import parseFingerprint
-from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Closed, Refused, Start
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.messages import Closed, Refused, Start
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
 

@@ -13,7 +13,7 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.commands import client, portal, server
-from tunnelkit.commands.options import GRACE
+from tunnelkit.commands.options.flags import GRACE
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.token import Token
 

@@ -302,7 +302,7 @@ class CheckTests(SynchronousTestCase):
             ("if TYPE_CHECKING:\n    import tunnelkit.control.login", 1),
             ("from tunnelkit import __version__", 0),
             ("from tunnelkit.relay.join import Join", 0),
-            ("from tunnelkit.wire.frames import Data\nimport socket", 0),
+            ("from tunnelkit.wire.native.frames import Data\nimport socket", 0),
         ):
             self.assertFaults(
                 importFaults, "tunnelkit.relay.portable.raw", source, count
@@ -310,7 +310,9 @@ class CheckTests(SynchronousTestCase):
         self.assertFaults(
             importFaults, "tunnelkit.server", "import tunnelkit.client", 1
         )
-        self.assertFaults(importFaults, "tunnelkit", "import tunnelkit.wire.frames", 1)
+        self.assertFaults(
+            importFaults, "tunnelkit", "import tunnelkit.wire.native.frames", 1
+        )
 
     def test_contracts(self) -> None:
         """
@@ -327,9 +329,11 @@ class CheckTests(SynchronousTestCase):
         """
         for name in ("twisted.internet.defer", "socket", "ssl", "select"):
             self.assertFaults(
-                importFaults, "tunnelkit.wire.frames", f"import {name}", 1
+                importFaults, "tunnelkit.wire.native.frames", f"import {name}", 1
             )
-        self.assertFaults(importFaults, "tunnelkit.wire.frames", "import json", 0)
+        self.assertFaults(
+            importFaults, "tunnelkit.wire.native.frames", "import json", 0
+        )
 
     def test_noFloor(self) -> None:
         """

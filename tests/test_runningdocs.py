@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.asking import STATUS, AskingCase
 from tunnelkit.commands import check, client, console, portal, server, tokens
-from tunnelkit.commands.options import ConfiguredOptions
+from tunnelkit.commands.options.flags import ConfiguredOptions
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.house import House
 from tunnelkit.wire import codes

@@ -28,7 +28,7 @@ from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Closed, Start
+from tunnelkit.wire.native.messages import Closed, Start
 from tunnelkit.wire.sniff import OPENING
 
 

@@ -17,8 +17,8 @@ from zope.interface import Attribute, Interface
 
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import FlowEnd, Start
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import FlowEnd, Start
 
 if TYPE_CHECKING:
     from tunnelkit.dialects.doorway import Guest

@@ -1,4 +1,3 @@
-# -*- test-case-name: tests.bench.test_measures -*-
 """
 Measures: what is done to a way to get figures of it.
 """

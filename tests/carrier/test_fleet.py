@@ -16,12 +16,12 @@ from tunnelkit.carrier.pool import NoWork
 from tunnelkit.interfaces import ICarrier, IWorkEnd
 from tunnelkit.relay.flows.ends import VisitorFlow
 from tunnelkit.relay.flows.table import FlowTable
-from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.datagrams import Run, framed
-from tunnelkit.wire.frames import FrameDecoder, Message
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import FlowEnd, Start
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.datagrams import Run, framed
+from tunnelkit.wire.native.frames import FrameDecoder, Message
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import FlowEnd, Start
 
 
 class Visitor(VisitorFlow):

@@ -27,7 +27,7 @@ from tunnelkit.carrier.pool import (
 from tunnelkit.carrier.supply import MOST as MOST_OF_A_CLIENT
 from tunnelkit.interfaces import IWorkEnd
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 
 SWEEP = 5.0
 EVENTS = ["take", "add", "idle", "lost", "late", "sweep"]

@@ -13,7 +13,7 @@ from tests.logs import Log
 from tunnelkit.carrier.route import Unreached
 from tunnelkit.carrier.supply import AT_ONCE, MOST, Supply
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 
 START = Start(1, "web", "tcp", "192.0.2.9:6000", "198.51.100.1:9000")
 DOWN = Unreached("vps:8910 cannot be reached")

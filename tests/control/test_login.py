@@ -35,8 +35,8 @@ from tunnelkit.control.login import (
 from tunnelkit.state.users import Users
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.messages import Challenge, Login, Proof, Welcome
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.native.messages import Challenge, Login, Proof, Welcome
 from tunnelkit.wire.token import Token
 
 SECRET = "ue5xkq3dznb7w2yhj4ltv6pamrs2cfgo"

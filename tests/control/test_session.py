@@ -15,7 +15,7 @@ from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.control.session import Session
 from tunnelkit.status import SessionStatus
 from tunnelkit.wire.codes import DISPLACED, SILENT, WITHDRAWN
-from tunnelkit.wire.messages import Ping, Want
+from tunnelkit.wire.native.messages import Ping, Want
 
 
 class SessionCase(TimedCase):

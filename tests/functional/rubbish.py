@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from tests.functional.authority import strangers
-from tunnelkit.wire.frames import HEADER
+from tunnelkit.wire.native.frames import HEADER
 from tunnelkit.wire.sniff import OPENING
 
 _JUNK: Final[Sequence[object]] = (

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from tests.functional.rubbish import frame, message
 from tests.functional.spoken import Impostor, Speaker, welcome
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.messages import (
     Challenge,
     ClientHello,
     Login,

@@ -32,9 +32,9 @@ from tests.functional.sockets import (
 from tunnelkit.control.login import ClientLogin, ServerLogin, workProof
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.certificate import bindingHash
-from tunnelkit.wire.codec import fromClient, fromServer, said
-from tunnelkit.wire.frames import Frame, FrameDecoder, Message, encode
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import fromClient, fromServer, said
+from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, encode
+from tunnelkit.wire.native.messages import (
     Challenge,
     ClientHello,
     FromClient,

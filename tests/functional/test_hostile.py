@@ -28,8 +28,8 @@ from tests.functional.sockets import (
 )
 from tests.functional.spoken import Member, Speaker, arrived
 from tests.functional.watch import MARK, MIB, Watched, WatchedCase, mib
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.messages import Ping
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.messages import Ping
 from tunnelkit.wire.token import Token
 
 OPENINGS = 10_000

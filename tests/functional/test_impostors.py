@@ -28,10 +28,10 @@ from tests.functional.spoiling import (
 )
 from tests.functional.spoken import Impostor, Speaker, welcome
 from tests.functional.watch import MARK, MIB, WatchedCase, descriptors, mib, resident
-from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import Data, Done, End, Reset
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import Data, Done, End, Reset
+from tunnelkit.wire.native.messages import (
     Bye,
     Open,
     Opened,

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.settings import PortalSettings, Surroundings
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.stun import parseAnswer, request
+from tunnelkit.wire.portal.stun import parseAnswer, request
 
 TAKES: Final = 0.01
 SECRET: Final = b"a secret that both portals know."

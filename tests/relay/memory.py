@@ -21,8 +21,8 @@ from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import Frame, FrameDecoder
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.frames import Frame, FrameDecoder
+from tunnelkit.wire.native.messages import Start
 
 START = Start(1, "web", "tcp", "192.0.2.7:5000", "198.51.100.1:80")
 

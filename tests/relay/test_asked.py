@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 
-from tests.relay.fast.test_udp import LOOPBACK, UDPCase
+from tests.relay.fast.flows.test_udp import LOOPBACK, UDPCase
 from tunnelkit.relay.asked import ANCILLARY, answering, sourceIn
 
 

@@ -20,10 +20,10 @@ from tests.relay.memory import START, MemoryTransport, framesIn, rawEnd, workEnd
 from tunnelkit.interfaces import Outcome
 from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.raw import RawEnd
-from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import Data, Done, End, Frame, Message, Reset
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import Data, Done, End, Frame, Message, Reset
+from tunnelkit.wire.native.messages import Start
 
 _ROOM: Final = 16
 """What a visitor's or a service's transport holds, in bytes."""

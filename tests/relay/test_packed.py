@@ -25,7 +25,7 @@ from tunnelkit.relay.join import Join
 from tunnelkit.relay.packed import AT_ONCE, PIECE, Packing
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import Data, Done, End, encode
+from tunnelkit.wire.native.frames import Data, Done, End, encode
 
 TEXT: Final = b"the same words again and again, " * 40
 

@@ -44,7 +44,7 @@ from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import Data, encode
+from tunnelkit.wire.native.frames import Data, encode
 
 MiB: Final = 1 << 20
 VISITORS: Final = 50

@@ -14,9 +14,9 @@ from tunnelkit.relay.connection import BUFFER
 from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.stream import Stream
 from tunnelkit.relay.work import CLOSING
-from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import (
     LONGEST,
     Data,
     Datagram,
@@ -27,7 +27,7 @@ from tunnelkit.wire.frames import (
     Reset,
     encode,
 )
-from tunnelkit.wire.messages import Bye, Ping, Start
+from tunnelkit.wire.native.messages import Bye, Ping, Start
 
 REFUSED = Reset(1, ResetCode.REFUSED, "refused")
 

@@ -48,8 +48,8 @@ from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ClientTLS, Seen, ServerTLS, seen
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.certificate import CertificatePair, selfSigned
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.messages import Start
 
 LOOPBACK: Final = "127.0.0.1"
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.logs import Log
 from tunnelkit.tunnels import detail
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 
 START = Start(7, "web", "tcp", "192.0.2.9:6000", "198.51.100.1:9000")
 

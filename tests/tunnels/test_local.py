@@ -19,7 +19,7 @@ from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.spec import Limits, TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 
 LOCAL = HostPort("127.0.0.1", 8000)
 START = Start(7, "web", "tcp", "192.0.2.9:6000", "198.51.100.1:9000")

@@ -21,7 +21,7 @@ from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire import codes, packing
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import COMPRESS
-from tunnelkit.wire.messages import Open, Ping
+from tunnelkit.wire.native.messages import Open, Ping
 from tunnelkit.wire.ports import PortSet
 
 IN_USE = OSError(errno.EADDRINUSE, "Address already in use")

@@ -32,10 +32,10 @@ from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.tcp import WAITING, PublicTCP
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.codec import fromServer
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import FrameDecoder, Message
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.codec import fromServer
+from tunnelkit.wire.native.frames import FrameDecoder, Message
+from tunnelkit.wire.native.messages import Start
 from tunnelkit.wire.packing import Deflater
 
 PORT = 9000

@@ -20,8 +20,8 @@ from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.tunnels.udp import PublicUDP
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import Start
 
 
 class PublicUDPTests(TimedCase):

@@ -16,7 +16,7 @@ from tunnelkit.control.session import Refusal
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.tunnels.wanted import AGAIN, Wanted
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.messages import Closed, Open, Opened
+from tunnelkit.wire.native.messages import Closed, Open, Opened
 
 SPEC = TunnelSpec(kind="tcp", local=HostPort("127.0.0.1", 8000), name="web", port=9000)
 ADDRESS = "tcp://vps.example.org:9000"

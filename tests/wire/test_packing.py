@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.wire import packing
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.packing import PACKERS, UNPACKERS, isAble, library
 
 MOST: Final = 1000

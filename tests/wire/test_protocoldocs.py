@@ -53,10 +53,10 @@ from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire import codes, sniff
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.certificate import bindingHash
-from tunnelkit.wire.codec import fromClient, fromServer, said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.datagrams import DatagramDecoder, framed
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.codec import fromClient, fromServer, said
+from tunnelkit.wire.native.datagrams import DatagramDecoder, framed
+from tunnelkit.wire.native.frames import (
     Data,
     Datagram,
     Done,
@@ -68,7 +68,7 @@ from tunnelkit.wire.frames import (
     WireError,
     encode,
 )
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.messages import (
     VERSION,
     Bye,
     Certificates,

@@ -1,4 +1,3 @@
-# -*- test-case-name: tests.admin.test_tables -*-
 """
 The parts of the page that repeat: rows for tunnels and for sessions.
 """

@@ -17,8 +17,8 @@ from tunnelkit.interfaces import ICarrier, ICarrierOwner, IRelay, IWorkEnd
 from tunnelkit.relay.flows.carrying import Waiting
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import FlowEnd
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import FlowEnd
 
 CARRIERS: Final = 16
 """Datagram carriers that a server may have at a time."""

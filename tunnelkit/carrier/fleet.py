@@ -21,9 +21,9 @@ from tunnelkit.carrier.pool import NoWork, WorkPool
 from tunnelkit.interfaces import ICarrier, ICarrierOwner, IRelay, IWorkEnd
 from tunnelkit.relay.flows.carrying import Waiting
 from tunnelkit.relay.flows.ends import VisitorFlow
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.messages import UDP, FlowEnd, Start
-from tunnelkit.wire.messages import Flow as Announced
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.messages import UDP, FlowEnd, Start
+from tunnelkit.wire.native.messages import Flow as Announced
 
 CARRIERS: Final = 4
 """Datagram carriers of a session that has UDP tunnels."""

@@ -19,9 +19,9 @@ from zope.interface import implementer
 
 from tunnelkit.carrier.contract import Opening
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
-from tunnelkit.wire.codec import starting
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.codec import starting
+from tunnelkit.wire.native.messages import Start
 
 LEAST: Final = 2
 """Idle work connections that are always kept."""

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from tunnelkit.carrier.route import Unreached
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 
 AT_ONCE: Final = 32
 """Work connections that may be in opening at one time."""

@@ -16,8 +16,8 @@ from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 from twisted.python.usage import UsageError
 
 from tunnelkit.checking import Report, Step, runCheck
-from tunnelkit.commands.abroad import spokenBy
-from tunnelkit.commands.login import ServerOptions
+from tunnelkit.commands.options.abroad import spokenBy
+from tunnelkit.commands.options.login import ServerOptions
 from tunnelkit.commands.process import limitLog
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.settings import ClientSettings

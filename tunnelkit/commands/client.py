@@ -16,9 +16,13 @@ from twisted.application.service import IService
 from twisted.python.usage import UsageError
 
 from tunnelkit.client import makeClient
-from tunnelkit.commands.abroad import abroadSettings, refuseAbroad, spokenBy
-from tunnelkit.commands.login import ServerOptions
-from tunnelkit.commands.options import GRACE, GRACE_OPTION, seconds
+from tunnelkit.commands.options.abroad import (
+    abroadSettings,
+    refuseAbroad,
+    spokenBy,
+)
+from tunnelkit.commands.options.flags import GRACE, GRACE_OPTION, seconds
+from tunnelkit.commands.options.login import ServerOptions
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means

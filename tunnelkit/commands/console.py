@@ -15,7 +15,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python import usage
 
 from tunnelkit.commands import check, client, portal, server, tokens
-from tunnelkit.commands.options import CommandOptions
+from tunnelkit.commands.options.flags import CommandOptions
 from tunnelkit.commands.process import theReactor
 
 USAGE: Final = 2

@@ -38,7 +38,7 @@ from twisted.web.http import OK
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tunnelkit.commands.options import TOKEN_VARIABLE
+from tunnelkit.commands.options.flags import TOKEN_VARIABLE
 from tunnelkit.commands.process import takeSignal
 
 PATIENCE: Final = 60.0

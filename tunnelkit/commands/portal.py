@@ -14,15 +14,22 @@ from typing import Any, ClassVar, Final
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
 
-from tunnelkit.commands.config import Reading, number, port, text, texts, truth
-from tunnelkit.commands.endpoints import (
+from tunnelkit.commands.options.config import (
+    Reading,
+    number,
+    port,
+    text,
+    texts,
+    truth,
+)
+from tunnelkit.commands.options.endpoints import (
     DEFAULT_PORT,
     hasIPv6,
     listening,
     serverAddress,
 )
-from tunnelkit.commands.login import LoginOptions
-from tunnelkit.commands.options import seconds
+from tunnelkit.commands.options.flags import seconds
+from tunnelkit.commands.options.login import LoginOptions
 from tunnelkit.commands.portalvalues import (
     bound,
     length,
@@ -37,8 +44,8 @@ from tunnelkit.portal.addresses.own import MOST as STUN_SERVERS
 from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.portal.settings import PortalSettings, Target
 from tunnelkit.settings import ClientSettings
-from tunnelkit.wire import sealed, tags
 from tunnelkit.wire.address import HostPort, parseHostPort, parsePort
+from tunnelkit.wire.portal import sealed, tags
 
 LOGIN: Final = [
     *(str(option[0]) for option in LoginOptions.optParameters),

@@ -37,7 +37,7 @@ from twisted.logger import (
 )
 from zope.interface import provider
 
-from tunnelkit.commands.options import ConfiguredOptions
+from tunnelkit.commands.options.flags import ConfiguredOptions
 from tunnelkit.failures import StartFailed
 from tunnelkit.tunnels import detail
 

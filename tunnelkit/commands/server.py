@@ -18,7 +18,7 @@ from twisted.python.usage import UsageError
 
 from tunnelkit.admin.rooms import makeRoot
 from tunnelkit.admin.site import makeSite
-from tunnelkit.commands.config import (
+from tunnelkit.commands.options.config import (
     Reading,
     number,
     port,
@@ -28,15 +28,20 @@ from tunnelkit.commands.config import (
     texts,
     truth,
 )
-from tunnelkit.commands.endpoints import DEFAULT_PORT, hasIPv6, listening, portsOf
-from tunnelkit.commands.foreign import Told
-from tunnelkit.commands.options import (
+from tunnelkit.commands.options.endpoints import (
+    DEFAULT_PORT,
+    hasIPv6,
+    listening,
+    portsOf,
+)
+from tunnelkit.commands.options.flags import (
     GRACE,
     GRACE_OPTION,
     TOKEN_VARIABLE,
     ConfiguredOptions,
     seconds,
 )
+from tunnelkit.commands.options.foreign import Told
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.dialects.foreign import ReadServer
 from tunnelkit.dialects.known import DIALECTS, FILES

@@ -26,8 +26,8 @@ from scramp import ScramClient, ScramException, ScramMechanism
 
 from tunnelkit.state.verifier import ITERATIONS, Verifier
 from tunnelkit.wire import codes
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.messages import Challenge, Login, Proof, Welcome
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.native.messages import Challenge, Login, Proof, Welcome
 from tunnelkit.wire.token import Token, isUserName
 
 _BOUND: Final = "SCRAM-SHA-256-PLUS"

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import FORBIDDEN, NOT_FOUND, OK
 
 from tunnelkit.portal.addresses.candidates import Candidates
-from tunnelkit.wire.sealed import derived
+from tunnelkit.wire.portal.sealed import derived
 
 PATIENCE: Final = 5.0
 """Seconds that a request may take, with its answer."""

@@ -18,9 +18,9 @@ from tunnelkit.portal.links.rings import Indexes
 from tunnelkit.portal.portals import Portal
 from tunnelkit.portal.settings import PortalSettings, Surroundings
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.sealed import DATA, OPENING, makeNoise
-from tunnelkit.wire.tags import tagged, untagged
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.sealed import DATA, OPENING, makeNoise
+from tunnelkit.wire.portal.tags import tagged, untagged
 
 PUNCH: Final = b""
 """What opens a NAT: a packet that says nothing."""

@@ -23,9 +23,9 @@ from tunnelkit.portal.links.rings import Indexes
 from tunnelkit.portal.portals import Portal
 from tunnelkit.portal.settings import PortalSettings, Surroundings, Target
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.sealed import ANSWER, DATA, makeNoise
-from tunnelkit.wire.tags import untagged
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.sealed import ANSWER, DATA, makeNoise
+from tunnelkit.wire.portal.tags import untagged
 
 ROUTES: Final = 256
 """Far portals that a near one leads to."""

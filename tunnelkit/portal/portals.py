@@ -23,7 +23,7 @@ from tunnelkit.portal.addresses.sockets import Address, Socket
 from tunnelkit.portal.settings import PortalSettings, Surroundings
 from tunnelkit.relay.asked import Source
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 
 STRANGERS: Final = "of strangers"
 REPORTED: Final = 600.0

@@ -16,7 +16,7 @@ from tunnelkit.portal.addresses.sockets import ListenUDP
 from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.settings import ClientSettings
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.sealed import LONGEST, Random
+from tunnelkit.wire.portal.sealed import LONGEST, Random
 
 Target: TypeAlias = HostPort | str
 """A far portal: its address, or its name at the rendezvous."""

@@ -20,7 +20,7 @@ from tunnelkit.interfaces import IEnd
 from tunnelkit.relay.connection import BUFFER
 from tunnelkit.relay.stream import Attachable, Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.packing import PACKERS, UNPACKERS, Packer, Unpacker
 
 PIECE: Final = BUFFER

@@ -21,9 +21,9 @@ from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkOwner
 from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.relay.workstream import WorkStream
-from tunnelkit.wire.codec import fromServer
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.codec import fromServer
+from tunnelkit.wire.native.frames import (
     Data,
     Done,
     End,
@@ -34,7 +34,7 @@ from tunnelkit.wire.frames import (
     WireError,
     encodedDone,
 )
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 
 CLOSING: Final = IDLE
 """Seconds that a close may take before it becomes a reset: the peer may have a slow

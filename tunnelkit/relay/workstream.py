@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.frames import (
     HEADER,
     LONGEST,
     Data,

@@ -28,7 +28,7 @@ from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort, parseHostPort
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 from tunnelkit.wire.proxy import proxyHeader
 
 DIALLING: Final = 10.0

@@ -19,8 +19,8 @@ from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import Limits, TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import Start
 
 LASTING: Final = 2 * IDLE
 """Seconds without a datagram after which a flow is over here, too: the server says so

@@ -35,7 +35,7 @@ from tunnelkit.wire.codes import (
     PORT_TAKEN,
     WITHDRAWN,
 )
-from tunnelkit.wire.messages import Open
+from tunnelkit.wire.native.messages import Open
 from tunnelkit.wire.packing import PACKERS, isAble
 
 PROBE: Final = (0.4, 2.0)

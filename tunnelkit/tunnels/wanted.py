@@ -17,7 +17,7 @@ from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.codes import COMPRESS
-from tunnelkit.wire.messages import Closed, Open, Opened
+from tunnelkit.wire.native.messages import Closed, Open, Opened
 
 AGAIN: Final = (5.0, 15.0)
 """Seconds after which a tunnel that was refused for a while is asked for again, from

@@ -16,7 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 
 _LEVEL: Final = 4
 """zlib's, from 1 to 9: 70 MB/s with text, and 6 a twentieth smaller at 28 MB/s."""

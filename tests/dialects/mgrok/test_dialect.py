@@ -16,9 +16,9 @@ from tests.whole import PORT
 from tunnelkit.dialects.doorway import DELAY, PATIENCE
 from tunnelkit.dialects.mgrok import control
 from tunnelkit.tunnels.published import PROBE
-from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.mgrok.codec import encode
 from tunnelkit.wire.mgrok.messages import Handshake, Heartbeat, Register
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.smux.frames import Command, Frame
 from tunnelkit.wire.smux.frames import encode as framed

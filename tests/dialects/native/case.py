@@ -29,9 +29,9 @@ from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published
 from tunnelkit.wire.certificate import bindingHash
-from tunnelkit.wire.codec import fromServer, said
-from tunnelkit.wire.frames import FrameDecoder, Message
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import fromServer, said
+from tunnelkit.wire.native.frames import FrameDecoder, Message
+from tunnelkit.wire.native.messages import (
     Challenge,
     ClientHello,
     FromClient,

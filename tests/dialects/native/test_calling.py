@@ -25,9 +25,9 @@ from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import bindingHash
-from tunnelkit.wire.codec import fromClient, said
-from tunnelkit.wire.frames import Data, FrameDecoder, Message, encode
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import fromClient, said
+from tunnelkit.wire.native.frames import Data, FrameDecoder, Message, encode
+from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
     Challenge,

@@ -34,9 +34,9 @@ from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificatePair, bindingHash
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.frames import Data, encode
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import Data, encode
+from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
     Challenge,

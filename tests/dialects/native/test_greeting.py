@@ -23,9 +23,9 @@ from tunnelkit.carrier.pool import LEAST, SLACK
 from tunnelkit.control.login import workProof
 from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.relay.connection import socketTransport
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.frames import Data, encode
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import Data, encode
+from tunnelkit.wire.native.messages import (
     ClientHello,
     Ping,
     Refused,

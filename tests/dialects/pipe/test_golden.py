@@ -12,7 +12,7 @@ from tests.golden.recorded import meta, streams
 from tests.network import Speaker
 from tests.whole import ADMIN, PORT, SERVICE, WholeCase
 from tunnelkit.dialects.pipe.spec import PipeSpec
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.pipe.codec import (
     FROM_CLIENT,
     FROM_SERVER,

@@ -28,7 +28,7 @@ from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.dialects.spec import parseDialect
 from tunnelkit.server import Server
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.codec import decode
 from tunnelkit.wire.remotedialer.login import PEER, PEER_TOKEN
 from tunnelkit.wire.remotedialer.messages import (

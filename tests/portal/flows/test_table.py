@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.portal.flows.numbers import REST, Serials, Tags
 from tunnelkit.portal.flows.table import IDLE, Flows
-from tunnelkit.wire.sealed import FLOWS
-from tunnelkit.wire.tags import TAGS
+from tunnelkit.wire.portal.sealed import FLOWS
+from tunnelkit.wire.portal.tags import TAGS
 
 ONE, TWO = ("127.0.0.1", 4660), ("127.0.0.2", 4660)
 

@@ -12,7 +12,7 @@ from tests.portal.recorded import datagrams
 from tunnelkit.portal.far import FarPortal
 from tunnelkit.portal.near import NearPortal
 from tunnelkit.portal.portals import STRANGERS
-from tunnelkit.wire.tags import LONGEST
+from tunnelkit.wire.portal.tags import LONGEST
 
 LISTEN = ("192.0.2.1", 21342)
 NEAR = ("192.0.2.1", 6000)

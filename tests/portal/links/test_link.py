@@ -18,8 +18,8 @@ from tunnelkit.portal.links.pace import FIRST, LEAST, LONGEST, Haste, Pace
 from tunnelkit.portal.links.peers import MOST, REMEMBERED, SILENT, Peer, Peers
 from tunnelkit.portal.links.rings import KEPT, OFFERED, RENEWED, WORN, Indexes
 from tunnelkit.portal.near import NearPortal
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.sealed import INSTANCE, Opened, makeNoise, opening
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.sealed import INSTANCE, Opened, makeNoise, opening
 
 NOISE = makeNoise(SECRET, "")
 FAR: Address = ("192.0.2.2", 7000)

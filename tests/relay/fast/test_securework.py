@@ -13,7 +13,7 @@ from tests.functional.sockets import noise
 from tests.relay.fast import test_work as plain
 from tests.relay.fast.case import LoopCase, Peer, SecurePeer
 from tests.relay.test_work import start
-from tunnelkit.wire.frames import HEADER, Data, Done, End, encode
+from tunnelkit.wire.native.frames import HEADER, Data, Done, End, encode
 
 
 class SecureFramesTests(plain.FramesTests):

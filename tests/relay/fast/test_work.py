@@ -32,7 +32,7 @@ from tunnelkit.relay.join import Join
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.work import CLOSING, Work
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.frames import (
     HEADER,
     Data,
     Datagram,

@@ -19,7 +19,7 @@ from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.messages import Flow as Announced
+from tunnelkit.wire.native.messages import Flow as Announced
 
 
 class Works:

@@ -17,9 +17,9 @@ from tunnelkit.relay.flows.carrying import CLOSING, ROUND, STALLED, Carrier, Wai
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.flows.tally import LATE, QUEUE
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.datagrams import Run, framed
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.datagrams import Run, framed
+from tunnelkit.wire.native.frames import (
     Datagram,
     Done,
     Frame,
@@ -28,8 +28,8 @@ from tunnelkit.wire.frames import (
     Reset,
     encode,
 )
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import FlowEnd
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import FlowEnd
 
 KIB = bytes(1024)
 

@@ -15,11 +15,11 @@ from tests.functional.programs import until
 from tests.relay.flows.cases import FlowTunnel, Post
 from tests.relay.tunnel import LOOPBACK, RELAYS
 from tunnelkit.carrier.fleet import CARRIERS
-from tunnelkit.relay.fast.carrying import CarrierSocket
+from tunnelkit.relay.fast.flows.carrying import CarrierSocket
 from tunnelkit.relay.flows.tally import LATE, QUEUE, REFUSED
 from tunnelkit.relay.portable import datagrams
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import Done, encode
+from tunnelkit.wire.native.frames import Done, encode
 
 reactor: Any = installed
 SIZES = (0, 1, 1200, 8193, 65507)

@@ -15,7 +15,7 @@ from tests.wire.test_packing import skipUnable
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.flows.shape import Shape
 from tunnelkit.relay.flows.tally import CORRUPT, LIMIT, Tally
-from tunnelkit.wire.datagrams import LARGEST
+from tunnelkit.wire.native.datagrams import LARGEST
 
 TEXT = b"what is said again and again, " * 40
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from tests.fakes import TimedCase
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.table import TICK, FlowTable
-from tunnelkit.wire.datagrams import Run
-from tunnelkit.wire.messages import FlowEnd
+from tunnelkit.wire.native.datagrams import Run
+from tunnelkit.wire.native.messages import FlowEnd
 
 
 class Silent(Flow):

@@ -42,9 +42,9 @@ from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.wire.address import HostPort, SocketPath
-from tunnelkit.wire.codec import said
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import Data, encode
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import Data, encode
 
 LOOPBACK: Final = "127.0.0.1"
 NOBODY: Final[Any] = None

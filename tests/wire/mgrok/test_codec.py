@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.golden.recorded import meta, names, streams
-from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.mgrok.codec import (
     DatagramDecoder,
     HeadDecoder,
@@ -27,6 +26,7 @@ from tunnelkit.wire.mgrok.messages import (
     Register,
     isGenuine,
 )
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.smux.frames import Command, FrameDecoder
 
 PORTS = st.integers(0, 65535)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.golden.recorded import names, streams
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.pipe.codec import (
     FROM_CLIENT,
     FROM_SERVER,

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.golden.recorded import names
 from tests.wire.remotedialer.replayed import replayed
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.codec import (
     LONGEST,
     LONGEST_SYNC,

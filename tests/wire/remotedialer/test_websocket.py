@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.golden.recorded import exchanges, names, streams
 from tests.wire.remotedialer.replayed import asking, messagesOf, pieces, replayed
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.codec import TooLong
 from tunnelkit.wire.remotedialer.websocket import (
     PROTOCOL,

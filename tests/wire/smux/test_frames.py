@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.golden.recorded import names, streams
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.smux.frames import Command, Frame, FrameDecoder, encode
 
 U32 = st.integers(0, 2**32 - 1)

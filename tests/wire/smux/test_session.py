@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.golden.recorded import streams
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.smux.frames import HIGHEST, Command, Frame, FrameDecoder, encode
 from tunnelkit.wire.smux.session import (
     PIECE,

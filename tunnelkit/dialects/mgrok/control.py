@@ -29,10 +29,10 @@ from tunnelkit.relay.connection import roundTripOf
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.wire.codes import FULL, LOST, NAME, ResetCode
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.messages import Open
 from tunnelkit.wire.mgrok.codec import encode, parseControl, parseHandshake
 from tunnelkit.wire.mgrok.messages import Heartbeat, Register, isGenuine
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.native.messages import Open
 from tunnelkit.wire.smux.session import NoStream
 
 

@@ -22,9 +22,9 @@ from tunnelkit.relay.flows.ends import VisitorFlow
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.tally import UNSENT
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.datagrams import HEAD, LARGEST, flowOf
 from tunnelkit.wire.mgrok.codec import DatagramDecoder, encode, encodeDatagram
 from tunnelkit.wire.mgrok.messages import NewStream
+from tunnelkit.wire.native.datagrams import HEAD, LARGEST, flowOf
 from tunnelkit.wire.smux.session import NoStream
 
 MOST: Final = 512

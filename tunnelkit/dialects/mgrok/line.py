@@ -20,7 +20,7 @@ from tunnelkit.control.rounds import Round
 from tunnelkit.dialects.mgrok.contract import Owner, Taker
 from tunnelkit.relay.connection import Connection, Gauge, Holder, peerOf
 from tunnelkit.wire.codes import FULL, INTERNAL, PROTOCOL, SILENT, ResetCode
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.smux.session import (
     KEEPALIVE,
     SILENCE,

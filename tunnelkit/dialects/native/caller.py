@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tunnelkit.wire.messages import VERSION, Closed, Drain, Welcome
+from tunnelkit.wire.native.messages import VERSION, Closed, Drain, Welcome
 from tunnelkit.wire.token import Token
 
 

@@ -29,9 +29,9 @@ from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificateError, bindingHash
-from tunnelkit.wire.codec import fromServer, said
-from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import fromServer, said
+from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
+from tunnelkit.wire.native.messages import (
     VERSION,
     Bye,
     Certificates,

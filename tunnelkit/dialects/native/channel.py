@@ -25,9 +25,9 @@ from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.certificate import CertificateError, bindingHash, fingerprint
-from tunnelkit.wire.codec import fromClient, said
-from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.messages import (
+from tunnelkit.wire.native.codec import fromClient, said
+from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
+from tunnelkit.wire.native.messages import (
     VERSION,
     Bye,
     Certificates,

@@ -16,9 +16,9 @@ from tunnelkit.dialects.house import House
 from tunnelkit.dialects.native.channel import ControlChannel
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.wire import codes
-from tunnelkit.wire.codec import fromClient, said
-from tunnelkit.wire.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.messages import VERSION, ClientHello, Refused, Work
+from tunnelkit.wire.native.codec import fromClient, said
+from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
+from tunnelkit.wire.native.messages import VERSION, ClientHello, Refused, Work
 
 
 class Greeting(Holder):

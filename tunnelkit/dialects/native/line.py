@@ -20,9 +20,9 @@ from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.messages import UDP, Closed, Drain, Start, Welcome, Work
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.native.messages import UDP, Closed, Drain, Start, Welcome, Work
 
 DISPLACED: Final = 15.0
 """Seconds that a client waits which another one has displaced, so that two live ones

@@ -28,7 +28,7 @@ from tunnelkit.relay.connection import Connection, Holder, giveUpAfter, roundTri
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.tunnels.spec import isTunnelName
 from tunnelkit.wire.codes import INTERNAL, LOST, PROTOCOL
-from tunnelkit.wire.messages import UDP, Open
+from tunnelkit.wire.native.messages import UDP, Open
 from tunnelkit.wire.pipe.codec import encode
 from tunnelkit.wire.pipe.packets import (
     Cancel,

@@ -22,7 +22,7 @@ from tunnelkit.dialects.pipe.caddy import Subdomains
 from tunnelkit.dialects.pipe.control import Control
 from tunnelkit.interfaces import IDialect
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.pipe.codec import FROM_CLIENT, PLACES, PacketDecoder
 from tunnelkit.wire.pipe.login import isFresh, isGenuine
 from tunnelkit.wire.pipe.packets import Cancel, Exchange, Forward, FromClient, Login

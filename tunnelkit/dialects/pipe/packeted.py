@@ -19,8 +19,8 @@ from tunnelkit.relay.flows.carrying import Waiting
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.tally import UNSENT
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.datagrams import HEAD, flowOf
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.datagrams import HEAD, flowOf
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.pipe.codec import Grammar, P_co, PacketDecoder, encode
 from tunnelkit.wire.pipe.packets import Datagram
 

@@ -22,7 +22,7 @@ from tunnelkit.control.names import legible
 from tunnelkit.dialects.remotedialer.ends import LineEnd
 from tunnelkit.relay.connection import Gauge, Holder, giveUpAfter
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.codec import MessageDecoder, encode
 from tunnelkit.wire.remotedialer.login import shown
 from tunnelkit.wire.remotedialer.messages import (

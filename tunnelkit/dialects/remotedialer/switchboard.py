@@ -20,7 +20,7 @@ from tunnelkit.dialects.remotedialer.dialling import (
 from tunnelkit.dialects.remotedialer.ends import LineEnd
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.status import IDialers
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.messages import AddClient, RemoveClient
 
 MOST_REMOTE: Final = 65536

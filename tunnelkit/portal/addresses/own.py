@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from tunnelkit.portal.addresses.candidates import shown, unique
 from tunnelkit.portal.addresses.places import Place
 from tunnelkit.portal.addresses.sockets import Address
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.sealed import Random
-from tunnelkit.wire.stun import TRANSACTION, parseAnswer, request
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.sealed import Random
+from tunnelkit.wire.portal.stun import TRANSACTION, parseAnswer, request
 
 AGAIN: Final = (0.5, 1.0, 2.0, 4.0)
 """Seconds after which a request is sent again: the first values of RFC 8489."""

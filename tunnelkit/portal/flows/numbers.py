@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from tunnelkit.portal.addresses.sockets import Address
-from tunnelkit.wire.sealed import FLOWS
-from tunnelkit.wire.tags import TAGS
+from tunnelkit.wire.portal.sealed import FLOWS
+from tunnelkit.wire.portal.tags import TAGS
 
 REST: Final = 120.0
 """For so many seconds after its last use a tag goes to no other sender: a far side

@@ -12,7 +12,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.portal.addresses.sockets import Address
-from tunnelkit.wire.tags import tagged
+from tunnelkit.wire.portal.tags import tagged
 
 SILENT: Final = 5.0
 """When a new sender comes and the far portal was silent for so many seconds, it is

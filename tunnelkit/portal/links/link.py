@@ -20,9 +20,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.links.pace import Haste, Pace
 from tunnelkit.portal.links.rings import WORN, Indexes, Ring
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.noise import Initiator, Noise
-from tunnelkit.wire.sealed import (
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.noise import Initiator, Noise
+from tunnelkit.wire.portal.sealed import (
     ANSWER,
     INSTANCE,
     Note,

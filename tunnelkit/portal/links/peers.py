@@ -15,9 +15,16 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelkit.portal.addresses.sockets import Address
 from tunnelkit.portal.flows.table import Flows
 from tunnelkit.portal.links.rings import Indexes, Ring
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.noise import Noise
-from tunnelkit.wire.sealed import Note, Opened, Random, Sealer, answer, readOpening
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.noise import Noise
+from tunnelkit.wire.portal.sealed import (
+    Note,
+    Opened,
+    Random,
+    Sealer,
+    answer,
+    readOpening,
+)
 
 MOST: Final = 256
 """Near portals; with more, that one leaves which was silent for longest."""

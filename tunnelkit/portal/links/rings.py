@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelkit.portal.addresses.sockets import Address
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.sealed import DATA, EXHAUSTED, Random, Sealer, indexOf
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.portal.sealed import DATA, EXHAUSTED, Random, Sealer, indexOf
 
 RENEWED: Final = 120.0
 """Keys are changed after so many seconds."""

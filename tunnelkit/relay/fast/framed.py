@@ -24,9 +24,17 @@ from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.stream import Receiver
 from tunnelkit.relay.work import Work
 from tunnelkit.relay.workstream import WorkStream
-from tunnelkit.wire.codec import startIn
-from tunnelkit.wire.frames import HEADER, LONGEST, Done, End, Message, Reset, encode
-from tunnelkit.wire.messages import UDP
+from tunnelkit.wire.native.codec import startIn
+from tunnelkit.wire.native.frames import (
+    HEADER,
+    LONGEST,
+    Done,
+    End,
+    Message,
+    Reset,
+    encode,
+)
+from tunnelkit.wire.native.messages import UDP
 
 _ENDED: Final = End()
 _DONE_HEADER: Final = HEADER.unpack_from(encode(Done(0)))[0]

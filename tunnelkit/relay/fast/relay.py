@@ -35,16 +35,16 @@ from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.endpoints import BACKLOG, IPortableReactor, everywhere
 from tunnelkit.relay.fast.adopted import AdoptedSocket, WithholdingSocket
-from tunnelkit.relay.fast.carrying import CarrierSocket, SecureCarrierSocket
-from tunnelkit.relay.fast.datagrams import FlowPort, ServiceSocket
 from tunnelkit.relay.fast.dialling import dial
+from tunnelkit.relay.fast.flows.carrying import CarrierSocket, SecureCarrierSocket
+from tunnelkit.relay.fast.flows.datagrams import FlowPort, ServiceSocket
+from tunnelkit.relay.fast.flows.udp import ROOM
 from tunnelkit.relay.fast.listening import Listening
 from tunnelkit.relay.fast.loop import ILoopReactor, Loop
 from tunnelkit.relay.fast.raw import RawSocket
 from tunnelkit.relay.fast.securework import SecureWorkSocket
 from tunnelkit.relay.fast.tls import Contexts
 from tunnelkit.relay.fast.transport import SecureTransport
-from tunnelkit.relay.fast.udp import ROOM
 from tunnelkit.relay.fast.work import WorkSocket
 from tunnelkit.relay.flows.ends import Arrived
 from tunnelkit.relay.flows.names import Names

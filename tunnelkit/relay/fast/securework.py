@@ -15,7 +15,7 @@ from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.tls import TLS
 from tunnelkit.relay.fast.work import WorkSocket
 from tunnelkit.relay.join import IDLE
-from tunnelkit.wire.frames import HEADER
+from tunnelkit.wire.native.frames import HEADER
 
 _PAYLOAD: Final = HEAD + HEADER.size
 

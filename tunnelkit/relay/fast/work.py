@@ -20,7 +20,7 @@ from tunnelkit.relay.fast.framed import FramedEnd
 from tunnelkit.relay.fast.loop import IN, LAST, Loop
 from tunnelkit.relay.fast.pipes import Pipe
 from tunnelkit.relay.join import IDLE
-from tunnelkit.wire.frames import HEADER
+from tunnelkit.wire.native.frames import HEADER
 
 _HEADER: Final = HEADER.size
 _RESTING: Final = IN | LAST

@@ -25,9 +25,9 @@ from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.queue import Entry, FrameQueue
 from tunnelkit.relay.flows.tally import LATE, QUEUE
 from tunnelkit.relay.work import Work
-from tunnelkit.wire.codec import fromClient, fromServer, said
-from tunnelkit.wire.datagrams import DatagramDecoder, flowOf
-from tunnelkit.wire.frames import (
+from tunnelkit.wire.native.codec import fromClient, fromServer, said
+from tunnelkit.wire.native.datagrams import DatagramDecoder, flowOf
+from tunnelkit.wire.native.frames import (
     HEADER,
     LONGEST,
     FrameDecoder,
@@ -35,8 +35,8 @@ from tunnelkit.wire.frames import (
     Reset,
     WireError,
 )
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import FlowEnd
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import FlowEnd
 
 STALLED: Final = 1.0
 """Seconds for which a carrier may take nothing before its flows move."""

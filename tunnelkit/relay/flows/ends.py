@@ -20,9 +20,9 @@ from tunnelkit.relay.flows.names import Names
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.flows.tally import DENIED, KERNEL, REFUSED, UNSENT, Tally
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.codec import said
-from tunnelkit.wire.datagrams import Run
-from tunnelkit.wire.messages import Flow as Announced
+from tunnelkit.wire.native.codec import said
+from tunnelkit.wire.native.datagrams import Run
+from tunnelkit.wire.native.messages import Flow as Announced
 
 EARLY: Final = 64 * 1024
 """How much a flow holds while the name of its service is looked up, in bytes."""

@@ -13,8 +13,8 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tunnelkit.relay.flows.tally import Tally
-from tunnelkit.wire.datagrams import Run
-from tunnelkit.wire.messages import FlowEnd
+from tunnelkit.wire.native.datagrams import Run
+from tunnelkit.wire.native.messages import FlowEnd
 
 if TYPE_CHECKING:
     from tunnelkit.relay.flows.table import FlowTable

@@ -13,8 +13,8 @@ from typing import Final
 
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.flows.tally import CORRUPT, LIMIT, Tally
-from tunnelkit.wire.datagrams import LARGEST
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.datagrams import LARGEST
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.packing import PACKERS, UNPACKERS
 
 _PLAIN: Final = b"\0"

@@ -42,7 +42,7 @@ from tunnelkit.relay.flows.tally import UNSENT
 from tunnelkit.relay.portable.udp import LastingPort, Listener, listenUDP
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.wire.address import HostPort, unmapped
-from tunnelkit.wire.datagrams import Run, framed
+from tunnelkit.wire.native.datagrams import Run, framed
 
 VisitorKey: TypeAlias = tuple[tuple[str, int], Source]
 """By what a visitor is known."""

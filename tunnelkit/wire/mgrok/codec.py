@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import Final
 
-from tunnelkit.wire.frames import WireError
 from tunnelkit.wire.mgrok.messages import (
     KINDS,
     Control,
@@ -20,6 +19,7 @@ from tunnelkit.wire.mgrok.messages import (
     NewStream,
     Register,
 )
+from tunnelkit.wire.native.frames import WireError
 
 LONGEST: Final = 1024
 """The longest message of the control stream, in bytes: the program cuts there, and

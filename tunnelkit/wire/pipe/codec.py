@@ -18,7 +18,7 @@ from struct import Struct
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.pipe.packets import (
     Cancel,
     Datagram,

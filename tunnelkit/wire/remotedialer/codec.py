@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.messages import (
     AddClient,
     Connect,

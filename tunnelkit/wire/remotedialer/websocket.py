@@ -19,7 +19,7 @@ from wsproto import ConnectionType, WSConnection, events
 from wsproto.connection import ConnectionState
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 
 NORMAL: Final = 1000
 PROTOCOL: Final = 1002

@@ -15,7 +15,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final
 
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.sniff import Places
 
 HEADER: Final = Struct("<BBHI")

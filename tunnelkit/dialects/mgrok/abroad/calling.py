@@ -25,9 +25,9 @@ from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.messages import Closed, Open, Opened
 from tunnelkit.wire.mgrok.codec import encode
 from tunnelkit.wire.mgrok.messages import Handshake, Heartbeat, Register
+from tunnelkit.wire.native.messages import Closed, Open, Opened
 
 PATIENCE: Final = 10.0
 """Seconds that a server has to answer the heartbeat behind the login."""

@@ -24,11 +24,11 @@ from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.frames import WireError
-from tunnelkit.wire.messages import Flow as Announced
-from tunnelkit.wire.messages import FlowEnd, Start
 from tunnelkit.wire.mgrok.codec import HeadDecoder
 from tunnelkit.wire.mgrok.messages import NewStream
+from tunnelkit.wire.native.frames import WireError
+from tunnelkit.wire.native.messages import Flow as Announced
+from tunnelkit.wire.native.messages import FlowEnd, Start
 
 HEADS: Final = 1024
 """Streams of which it is not known yet what they are for, at most."""

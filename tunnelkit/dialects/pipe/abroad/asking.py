@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.wire.frames import WireError
+from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.pipe.codec import FROM_SERVER, PacketDecoder
 from tunnelkit.wire.pipe.packets import (
     Datagram,

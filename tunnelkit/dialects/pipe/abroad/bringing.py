@@ -23,7 +23,7 @@ from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.spec import TunnelSpec
-from tunnelkit.wire.messages import Start
+from tunnelkit.wire.native.messages import Start
 from tunnelkit.wire.pipe.packets import Exchange
 
 AGAIN: Final = 5.0

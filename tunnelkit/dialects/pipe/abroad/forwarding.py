@@ -24,7 +24,7 @@ from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import INTERNAL
-from tunnelkit.wire.messages import Closed, Open, Opened
+from tunnelkit.wire.native.messages import Closed, Open, Opened
 from tunnelkit.wire.pipe.packets import Cancel, Exchange, Forward, Forwarded
 
 CLOSINGS: Final = 3

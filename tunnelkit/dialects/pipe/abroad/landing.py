@@ -13,7 +13,7 @@ from tunnelkit.dialects.pipe.packeted import PacketCarrier
 from tunnelkit.interfaces import ICarrier
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.wire.address import HostPort
-from tunnelkit.wire.messages import Flow as Announced
+from tunnelkit.wire.native.messages import Flow as Announced
 from tunnelkit.wire.pipe.codec import FROM_SERVER
 from tunnelkit.wire.pipe.packets import Datagram, FromServer
 

@@ -1,0 +1,3 @@
+"""
+Tests for the room of the same name.
+"""

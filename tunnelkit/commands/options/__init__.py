@@ -1,0 +1,3 @@
+"""
+What the command line and configuration files say.
+"""

@@ -1,0 +1,3 @@
+"""
+Datagrams in the loop.
+"""

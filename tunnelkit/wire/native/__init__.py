@@ -1,0 +1,3 @@
+"""
+The wire of our own protocol.
+"""

@@ -1,0 +1,391 @@
+# -*- test-case-name: tests.wire.native.test_messages -*-
+"""
+Messages: what the two sides of the native protocol say to each other.
+
+Each is a frozen value here (docs/protocol.rst has the table);
+L{tunnelkit.wire.native.codec} makes bytes of them and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias
+
+VERSION: Final = 1
+"""The version of the protocol that this program speaks."""
+
+UDP: Final = "udp"
+"""The kind of a L{Start} that makes a datagram carrier of its work connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHello:
+    """
+    The client's first message.
+
+    @ivar versions: versions of the protocol that it speaks.
+    @ivar program: its name and version, for people.
+    @ivar host: the host that it dialled; a server without a name of its own uses
+        it in public addresses.
+    """
+
+    name: ClassVar[str] = "hello"
+    versions: tuple[int, ...]
+    program: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """
+    The beginning of the SCRAM conversation (RFC 5802).
+
+    @ivar mechanism: C{SCRAM-SHA-256-PLUS} or C{SCRAM-SHA-256}.
+    @ivar first: SCRAM's client-first-message.
+    @ivar client: the client's name: leases are remembered by it.
+    @ivar instance: random, the same for all logins of one running client.
+    """
+
+    name: ClassVar[str] = "login"
+    mechanism: str
+    first: str
+    client: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """
+    @ivar final: SCRAM's client-final-message.
+    """
+
+    name: ClassVar[str] = "proof"
+    final: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """
+    Asks for a tunnel.
+
+    @ivar id: the request's number, which the answer repeats.
+    @ivar tunnel: the tunnel's name, unique in its session.
+    @ivar kind: what is published, such as C{tcp}.
+    @ivar port: the public port, or 0: the one leased before, else any.
+    @ivar lease: whether port and name stay this user's when the session has ended.
+    @ivar compress: how visitors' bytes are to be compressed: C{deflate}, C{zstd}, or
+        empty for not at all.
+    """
+
+    name: ClassVar[str] = "open"
+    id: int
+    tunnel: str
+    kind: str
+    port: int = 0
+    lease: bool = True
+    compress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """
+    Withdraws a tunnel; streams under way go on.
+    """
+
+    name: ClassVar[str] = "close"
+    id: int
+    tunnel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """
+    Makes a new connection a work connection of a session.
+
+    @ivar session: the session's id, from L{Welcome}.
+    @ivar serial: never used before in this session.
+    @ivar proof: HMAC-SHA256, hexadecimal, under the session's key.
+    """
+
+    name: ClassVar[str] = "work"
+    session: str
+    serial: int
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """
+    Answers L{Certificates}: work connections may show those from now on.
+    """
+
+    name: ClassVar[str] = "vouched"
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """
+    Asks for a L{Pong}.
+
+    @ivar at: the asker's clock in microseconds; the answer repeats it.
+    """
+
+    name: ClassVar[str] = "ping"
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """
+    Answers a L{Ping}.
+    """
+
+    name: ClassVar[str] = "pong"
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """
+    This side leaves; the connection closes behind it.
+
+    @ivar code: why, from L{tunnelkit.wire.codes}, or empty.
+    @ivar reason: why, in words for a person.
+    @ivar retry: whether coming back may succeed.
+    """
+
+    name: ClassVar[str] = "bye"
+    code: str = ""
+    reason: str = ""
+    retry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHello:
+    """
+    The server's first message.
+
+    @ivar version: the version that both speak from here on.
+    @ivar binding: C{endpoint} where login is bound to the server's certificate
+        (RFC 5929, tls-server-end-point), C{none} where something else ends the
+        TLS, or nothing does.
+    @ivar program: its name and version, for people.
+    """
+
+    name: ClassVar[str] = "hello"
+    version: int
+    binding: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """
+    @ivar first: SCRAM's server-first-message.
+    """
+
+    name: ClassVar[str] = "challenge"
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """
+    The client is logged in.
+
+    @ivar final: SCRAM's server-final-message: the server's own proof.
+    @ivar session: the session's id.
+    @ivar key: random, hexadecimal; work connections prove that they know it.
+    @ivar heartbeat: seconds between two L{Ping}s.
+    @ivar silence: seconds without a byte after which a side gives the other up.
+    @ivar tunnels: the most tunnels of this session.
+    """
+
+    name: ClassVar[str] = "welcome"
+    final: str
+    session: str
+    key: str
+    heartbeat: int
+    silence: int
+    tunnels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """
+    No, and why.
+
+    @ivar code: why, from L{tunnelkit.wire.codes}.
+    @ivar reason: why and what to do, in words for a person.
+    @ivar retry: whether asking again later may succeed.
+    @ivar id: the request's number; 0 for the connection as a whole.
+    @ivar versions: with code C{version}: those that the server speaks.
+    """
+
+    name: ClassVar[str] = "refused"
+    code: str
+    reason: str
+    retry: bool = False
+    id: int = 0
+    versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """
+    Answers L{Open}: visitors may come.
+
+    @ivar address: the full public address, such as C{tcp://vps.example.org:9000}.
+    @ivar compress: how visitors' bytes are compressed: as was asked for, unless this
+        side is too old to know of it.
+    """
+
+    name: ClassVar[str] = "opened"
+    id: int
+    tunnel: str
+    address: str
+    compress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """
+    A tunnel is withdrawn: the answer to L{Close}, or, with C{id} 0, the server's own
+    doing.
+
+    @ivar code: why, from L{tunnelkit.wire.codes}, or empty.
+    @ivar retry: whether asking for it again may succeed.
+    """
+
+    name: ClassVar[str] = "closed"
+    tunnel: str
+    id: int = 0
+    code: str = ""
+    reason: str = ""
+    retry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """
+    Asks the client for more work connections.
+    """
+
+    name: ClassVar[str] = "want"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """
+    What work connections may show from now on.
+
+    @ivar hashes: SHA-256 of each certificate's DER, hexadecimal.
+    """
+
+    name: ClassVar[str] = "certificates"
+    id: int
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """
+    This server goes away.
+
+    @ivar seconds: until when streams may go on.
+    @ivar server: where to go instead, or empty.
+    """
+
+    name: ClassVar[str] = "drain"
+    seconds: int
+    server: str = ""
+
+
+# Not frozen: that takes two thirds of the time to make one, and each visitor has one.
+@dataclass(slots=True)
+class Start:
+    """
+    Opens a stream on an idle work connection.
+
+    @ivar stream: the stream's number, unique on its work connection.
+    @ivar tunnel: which tunnel the visitor came to.
+    @ivar kind: the tunnel's kind.
+    @ivar visitor: the visitor's address, C{HOST:PORT}.
+    @ivar address: the address that the visitor came to, C{HOST:PORT}.
+    @ivar compress: how the stream's bytes are compressed, both ways.
+    """
+
+    name: ClassVar[str] = "start"
+    stream: int
+    tunnel: str
+    kind: str
+    visitor: str
+    address: str
+    compress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """
+    Announces a flow on a datagram carrier: from here on it lives there.
+
+    @ivar id: the flow's number, unique in its session and not used again.
+    @ivar tunnel: which tunnel the visitor came to.
+    @ivar visitor: the visitor's address, C{HOST:PORT}.
+    @ivar address: the address that the visitor came to, C{HOST:PORT}.
+    @ivar compress: how the flow's datagrams are compressed, both ways.
+    """
+
+    name: ClassVar[str] = "flow"
+    id: int
+    tunnel: str
+    visitor: str
+    address: str
+    compress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEnd:
+    """
+    A flow is over.
+
+    @ivar reason: why, in words for a person.
+    """
+
+    name: ClassVar[str] = "flow-end"
+    id: int
+    reason: str = ""
+
+
+FromClient: TypeAlias = (
+    ClientHello
+    | Login
+    | Proof
+    | Open
+    | Close
+    | Work
+    | FlowEnd
+    | Vouched
+    | Ping
+    | Pong
+    | Bye
+)
+FromServer: TypeAlias = (
+    ServerHello
+    | Challenge
+    | Welcome
+    | Refused
+    | Opened
+    | Closed
+    | Want
+    | Certificates
+    | Drain
+    | Start
+    | Flow
+    | FlowEnd
+    | Ping
+    | Pong
+    | Bye
+)

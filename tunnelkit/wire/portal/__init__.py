@@ -1,0 +1,3 @@
+"""
+What portals say to each other, and to learn their addresses.
+"""
