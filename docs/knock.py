@@ -15,8 +15,7 @@ from tunnelkit.wire.sniff import exactly
 
 
 class Knock:
-    name, plain = "knock", True
-    places = (exactly(b"serve "), exactly(b"carry "))
+    name, plain, places = "knock", True, (exactly(b"serve "), exactly(b"carry "))
 
     def __init__(self, house, secret):
         self.house, self.secret = house, secret.encode()
@@ -47,32 +46,27 @@ class Knocking(Wordless, Holder):
             self.understand(*[*line.split(b" "), b"", b""][:3], rest)
 
     def understand(self, word, secret, what, rest):
-        exchanges = self.knock.exchanges
+        guest, line, id = self.guest, self.connection, what.decode(errors="replace")
         if not compare_digest(secret, self.knock.secret):
-            self.house.turnAway(self.guest, self.connection, "knock", "wrong secret")
+            self.house.turnAway(guest, line, "knock", "wrong secret")
         elif word == b"serve" and what.isdigit():
-            serving = Deferred.fromCoroutine(self.serve(int(what[:6])))
-            serving.addErrback(lambda why: self.refuse(why.getErrorMessage()))
-        elif not exchanges.arrived(
-            what.decode(errors="replace"), self.guest, self.connection, rest
-        ):
-            self.guest.dismiss(self.connection, "nobody waits for it")
+            Deferred.fromCoroutine(self.serve(int(id[:6]))).addErrback(self.refuse)
+        elif not self.knock.exchanges.arrived(id, guest, line, rest):
+            guest.dismiss(line, "nobody waits for it")
 
     async def serve(self, port):
-        house, guest = self.house, self.guest
-        who = house.identity("knock", guest, self.connection, "knock")
-        ways = Visitors(self.knock.exchanges, house, guest.host, False, self.ask)
-        self.session = house.sessions.admit(who, self, ways)
-        tunnel = await house.published.open(self.session, Open(1, "knock", "tcp", port))
-        guest.leave()
+        who = self.house.identity("knock", self.guest, self.connection, "knock")
+        waiting = self.knock.exchanges, self.house, self.guest.host, False
+        ways = Visitors(*waiting, lambda id: self.say(f"visitor {id}"))
+        self.session = self.house.sessions.admit(who, self, ways)
+        wanted = Open(1, "knock", "tcp", port)
+        tunnel = await self.house.published.open(self.session, wanted)
+        self.guest.leave()
         self.say(f"open {tunnel.address}")
 
-    def refuse(self, reason):
-        self.say(f"refused {reason}")
-        self.guest.dismiss(self.connection, reason)
-
-    def ask(self, id):
-        self.say(f"visitor {id}")
+    def refuse(self, failure):
+        self.say(f"refused {failure.getErrorMessage()}")
+        self.guest.dismiss(self.connection, failure.getErrorMessage())
 
     def say(self, line):
         self.connection.transport.write(line.encode() + b"\n")
