@@ -19,7 +19,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.relay.asked import Source, sourceIn
-from tunnelkit.relay.portable.udp import LONGEST, LastingPort, Listener, listenUDP
+from tunnelkit.relay.portable.udp import LONGEST, ROOM, LastingPort, Listener, listenUDP
 
 LOOPBACK = "127.0.0.1"
 KINDS: tuple[Callable[[], Any], ...] = (
@@ -150,6 +150,20 @@ class LastingTests(PortCase):
             with udp() as visitor:
                 visitor.sendto(b"hello", (LOOPBACK, port.getHost().port))
                 self.until(reactor, lambda: noting.came)
+
+    def test_room(self) -> None:
+        """
+        A burst finds as much room as the system allows, up to what is asked for.
+        """
+        with running(EPollReactor) as reactor, udp() as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+            allowed = own.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            for asks in (False, True):
+                noting = Noting()
+                noting.asks = asks
+                port: Any = listenUDP(reactor, 0, noting)
+                room = port.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+                self.assertEqual(room, allowed)
 
     def test_closed(self) -> None:
         """

@@ -38,7 +38,6 @@ from tunnelkit.relay.fast.adopted import AdoptedSocket, WithholdingSocket
 from tunnelkit.relay.fast.dialling import dial
 from tunnelkit.relay.fast.flows.carrying import CarrierSocket, SecureCarrierSocket
 from tunnelkit.relay.fast.flows.datagrams import FlowPort, ServiceSocket
-from tunnelkit.relay.fast.flows.udp import ROOM
 from tunnelkit.relay.fast.listening import Listening
 from tunnelkit.relay.fast.loop import ILoopReactor, Loop
 from tunnelkit.relay.fast.raw import RawSocket
@@ -51,6 +50,7 @@ from tunnelkit.relay.flows.names import Names
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.relay import PortableRelay
+from tunnelkit.relay.portable.udp import ROOM
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.relay.ticks import Ticks

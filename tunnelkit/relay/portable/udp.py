@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from typing import Any, Final
 
 from twisted.internet.interfaces import (
@@ -25,6 +26,8 @@ from tunnelkit.relay.asked import ANCILLARY, ANYWHERE, TELLS, Source, answering,
 LONGEST: Final = 65535
 """What is read of a datagram at once, in bytes: all.  With Twisted's own choice what is
 longer than 8192 bytes is cut."""
+ROOM: Final = 4 << 20
+"""How much the system is asked to hold that was not read yet, in bytes."""
 AT_ONCE: Final = 64
 """Datagrams that are read from a socket before others have their turn."""
 
@@ -75,6 +78,14 @@ class LastingPort(Port):
     """
 
     protocol: Listener
+
+    def createInternetSocket(self) -> Any:
+        """
+        Make its socket.
+        """
+        made = super().createInternetSocket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+        return made
 
     def readConnectionLost(self, reason: Failure) -> None:
         """

@@ -32,7 +32,7 @@ from tunnelkit.relay.asked import (
     sourceIn,
 )
 from tunnelkit.relay.connection import namedAddress
-from tunnelkit.relay.fast.flows.udp import FEW, PLACE, ROOM, bound, cut
+from tunnelkit.relay.fast.flows.udp import FEW, PLACE, bound, cut
 from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.flows.ends import (
     Arrived,
@@ -44,6 +44,7 @@ from tunnelkit.relay.flows.ends import (
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.flows.tally import UNSENT
+from tunnelkit.relay.portable.udp import ROOM
 from tunnelkit.wire.address import HostPort, unmapped
 from tunnelkit.wire.native.datagrams import DATAGRAM, HEAD, Run, framed
 

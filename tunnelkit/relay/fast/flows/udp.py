@@ -11,10 +11,9 @@ from struct import Struct
 from typing import Any, Final
 
 from tunnelkit.relay.asked import Source, tell
+from tunnelkit.relay.portable.udp import ROOM
 from tunnelkit.wire.native.datagrams import LARGEST, Run
 
-ROOM: Final = 4 << 20
-"""How much the system is asked to hold that was not read yet, in bytes."""
 FEW: Final = 4
 """Datagrams from which on it pays to send them in one call."""
 PLACE: Final = memoryview(bytearray(1 << 16))
