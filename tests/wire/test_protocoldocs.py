@@ -68,12 +68,18 @@ from tunnelkit.wire.native.frames import (
     WireError,
     encode,
 )
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
-    Bye,
-    Certificates,
     Challenge,
     ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
+    Bye,
+    Certificates,
     Close,
     Closed,
     Drain,
@@ -81,18 +87,14 @@ from tunnelkit.wire.native.messages import (
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 from tunnelkit.wire.token import Token
@@ -631,11 +633,11 @@ class CodeTableTests(SynchronousTestCase):
 
 
 LIMITS: Final[Mapping[str, str]] = {
-    "payload of a DATA frame": "wire.frames.LONGEST",
+    "payload of a DATA frame": "wire.native.frames.LONGEST",
     "window of a stream compressed by zstd": "wire.packing.WINDOW",
-    "reason of a RESET": "wire.frames._REASON",
-    "text in a message": "wire.codec._TEXT",
-    "list in a message": "wire.codec._ITEMS",
+    "reason of a RESET": "wire.native.frames._REASON",
+    "text in a message": "wire.native.codec._TEXT",
+    "list in a message": "wire.native.codec._ITEMS",
     "iterations, from and to": "state.verifier.ITERATIONS"
     " control.login._MOST_ITERATIONS",
     "first bytes; TLS handshake; opening to login, each": "dialects.doorway.PATIENCE",

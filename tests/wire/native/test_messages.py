@@ -23,11 +23,17 @@ from tunnelkit.wire.native.frames import (
     encode,
     encodedMessage,
 )
+from tunnelkit.wire.native.login import (
+    Challenge,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
 from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    Challenge,
-    ClientHello,
     Close,
     Closed,
     Drain,
@@ -35,18 +41,14 @@ from tunnelkit.wire.native.messages import (
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 

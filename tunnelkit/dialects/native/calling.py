@@ -31,12 +31,16 @@ from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificateError, bindingHash
 from tunnelkit.wire.native.codec import fromServer, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
-    Bye,
-    Certificates,
     Challenge,
     ClientHello,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
+    Bye,
+    Certificates,
     Close,
     Closed,
     Drain,
@@ -46,10 +50,8 @@ from tunnelkit.wire.native.messages import (
     Ping,
     Pong,
     Refused,
-    ServerHello,
     Vouched,
     Want,
-    Welcome,
 )
 from tunnelkit.wire.sniff import OPENING
 

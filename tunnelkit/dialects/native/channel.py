@@ -27,26 +27,28 @@ from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.certificate import CertificateError, bindingHash, fingerprint
 from tunnelkit.wire.native.codec import fromClient, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    ClientHello,
     Close,
     Closed,
     Drain,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Vouched,
     Want,
-    Welcome,
 )
 
 AT_ONCE: Final = 16

@@ -22,7 +22,8 @@ from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import WireError
-from tunnelkit.wire.native.messages import UDP, Closed, Drain, Start, Welcome, Work
+from tunnelkit.wire.native.login import Welcome
+from tunnelkit.wire.native.messages import UDP, Closed, Drain, Start, Work
 
 DISPLACED: Final = 15.0
 """Seconds that a client waits which another one has displaced, so that two live ones

@@ -19,11 +19,17 @@ from typing import Any, Final, TypeAlias, cast
 
 from tunnelkit.wire.native.frames import Message as MessageFrame
 from tunnelkit.wire.native.frames import WireError, encode, encodedMessage
+from tunnelkit.wire.native.login import (
+    Challenge,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
 from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    Challenge,
-    ClientHello,
     Close,
     Closed,
     Drain,
@@ -31,18 +37,14 @@ from tunnelkit.wire.native.messages import (
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 
