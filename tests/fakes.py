@@ -112,6 +112,7 @@ class FakeWork(FakeEnd):
         super().__init__(peer)
         self.number = 0
         self.closed = False
+        self.announced = b""
         self.refused: list[tuple[ResetCode, str]] = []
 
     def begin(self) -> int:
@@ -126,6 +127,12 @@ class FakeWork(FakeEnd):
         Remember that.
         """
         self.refused.append((code, reason))
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Remember that.
+        """
+        self.announced += opening
 
     def close(self) -> None:
         """

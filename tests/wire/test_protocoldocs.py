@@ -82,6 +82,7 @@ from tunnelkit.wire.native.messages import (
     Certificates,
     Close,
     Closed,
+    Dial,
     Drain,
     Flow,
     FlowEnd,
@@ -230,6 +231,7 @@ SHAPES: Final[Mapping[str, type]] = {
         each.name: each
         for each in (
             *(Login, Challenge, Proof, Welcome, Refused, Open, Opened, Close, Closed),
+            Dial,
             *(Want, Ping, Pong, Certificates, Vouched, Drain, Bye, Work, Start),
             *(Flow, FlowEnd),
         )
@@ -561,6 +563,14 @@ class StreamExampleTests(SynchronousTestCase):
         self.assertTrue(socket.reset)
         self.assertEqual(transport.value(), says("S", "example-refusal"))
         self.assertEqual(owner.rested, 2)
+
+    def test_dial(self) -> None:
+        """
+        A private tunnel is asked for and given by the page's bytes.
+        """
+        self.assertEqual(says("C", "example-dial"), said(Dial(4, "ssh")))
+        start = Start(1, "ssh", "private", "", "", dial=4)
+        self.assertEqual(says("S", "example-dial"), said(start))
 
     def visit(self, work: WorkEnd, example: str) -> tuple[RawEnd, Socket]:
         """

@@ -20,6 +20,7 @@ from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
+from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.native.login import Welcome
@@ -107,6 +108,16 @@ class Line:
             if opened:
                 self.channel.close(tunnel.spec.name).addErrback(lambda _: None)
 
+    def dial(self, tunnel: str, sealed: bool = False) -> Deferred[IWorkEnd]:
+        """
+        Ask for a stream to a private tunnel that another client publishes.
+
+        @param sealed: whether what is said there is encrypted from end to end.
+        @return: the end of that stream, from which nothing is read before it is
+            joined; fails with L{Refusal<tunnelkit.control.session.Refusal>}.
+        """
+        return self.channel.dial(tunnel, sealed=sealed)
+
     def retired(self) -> bool:
         """
         Close the work connections, none of which carries a stream any more, and say
@@ -132,7 +143,10 @@ class Line:
         return said(Work(self._session, self._serial, proof))
 
     def _started(self, work: IWorkEnd, start: Start) -> None:
-        if start.kind == UDP and self._dock is not None:
+        if start.dial:
+            if not self.channel.requests.answered(start.dial, Start, work):
+                work.refuse(ResetCode.PEER, "the visitor has gone")
+        elif start.kind == UDP and self._dock is not None:
             self._dock.carry(work)
         else:
             self._client.started(work, start)

@@ -96,6 +96,8 @@ class Welcome:
     @ivar heartbeat: seconds between two L{Ping}s.
     @ivar silence: seconds without a byte after which a side gives the other up.
     @ivar tunnels: the most tunnels of this session.
+    @ivar dials: whether private tunnels can be dialled, which an old server does not
+        know of.
     """
 
     name: ClassVar[str] = "welcome"
@@ -105,3 +107,4 @@ class Welcome:
     heartbeat: int
     silence: int
     tunnels: int
+    dials: bool = False

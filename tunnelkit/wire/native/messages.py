@@ -36,6 +36,10 @@ class Open:
     @ivar lease: whether port and name stay this user's when the session has ended.
     @ivar compress: how visitors' bytes are to be compressed: C{deflate}, C{zstd}, or
         empty for not at all.
+    @ivar visitors: with a private tunnel: the users who may visit it; without any, the
+        one who publishes it.
+    @ivar sealed: with a private tunnel: whether the two clients encrypt between
+        them.
     """
 
     name: ClassVar[str] = "open"
@@ -45,6 +49,27 @@ class Open:
     port: int = 0
     lease: bool = True
     compress: str = ""
+    visitors: tuple[str, ...] = ()
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """
+    Asks for a stream to a private tunnel, which another client publishes.  The answer
+    is a L{Start} on a work connection, or L{Refused}.
+
+    @ivar id: the request's number, which the answer repeats.
+    @ivar tunnel: the tunnel's name.
+    @ivar kind: what it is to be: C{private}.
+    @ivar sealed: whether this client encrypts what it has to say to the other one.
+    """
+
+    name: ClassVar[str] = "dial"
+    id: int
+    tunnel: str
+    kind: str = "private"
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +251,7 @@ class Start:
     @ivar visitor: the visitor's address, C{HOST:PORT}.
     @ivar address: the address that the visitor came to, C{HOST:PORT}.
     @ivar compress: how the stream's bytes are compressed, both ways.
+    @ivar dial: the number of the L{Dial} that it answers, or 0: a visitor came.
     """
 
     name: ClassVar[str] = "start"
@@ -235,6 +261,7 @@ class Start:
     visitor: str
     address: str
     compress: str = ""
+    dial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +302,7 @@ FromClient: TypeAlias = (
     | Login
     | Proof
     | Open
+    | Dial
     | Close
     | Work
     | FlowEnd
