@@ -253,10 +253,13 @@ class FakeRelay:
         self.bug: Exception | None = None
         self.adopted: list[tuple[Connection, bytes, bool]] = []
 
-    def listen(self, address: HostPort, arrived: Callable[[IEnd], None]) -> FakePort:
+    def listen(
+        self, address: LocalAddress, arrived: Callable[[IEnd], None]
+    ) -> FakePort:
         """
         Listen, if the port can be had.
         """
+        assert isinstance(address, HostPort), "no port"
         if address.port in self.bugs:
             raise self.bugs[address.port]
         if address.port in self.taken:

@@ -251,7 +251,9 @@ class IRelay(Interface):
     What moves bytes.
     """
 
-    def listen(address: HostPort, arrived: Callable[[IEnd], None]) -> IListeningPort:
+    def listen(
+        address: LocalAddress, arrived: Callable[[IEnd], None]
+    ) -> IListeningPort:
         """
         Accept visitors.
 

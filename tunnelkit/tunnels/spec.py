@@ -311,7 +311,7 @@ def _local(kind: str, arguments: list[str], path: str | None) -> LocalAddress:
     if path is not None:
         if arguments:
             raise ValueError("it has both unix=PATH and a port: give one of them")
-        return _socketPath(path)
+        return socketPath(path)
     match arguments:
         case [port]:
             return parseHostPort(f"127.0.0.1:{port}")
@@ -325,7 +325,12 @@ def _local(kind: str, arguments: list[str], path: str | None) -> LocalAddress:
     )
 
 
-def _socketPath(path: str) -> SocketPath:
+def socketPath(path: str) -> SocketPath:
+    """
+    Read the path of a UNIX socket.
+
+    @raise ValueError: it is none.
+    """
     if not path or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(
             f"unix={path}: it is not the path of a UNIX socket, "

@@ -6,7 +6,7 @@ Line: one login to a server, with the work connections that belong to it.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,7 +17,7 @@ from tunnelkit.carrier.supply import Supply
 from tunnelkit.control.login import workProof
 from tunnelkit.dialects.native.caller import Parting
 from tunnelkit.dialects.native.calling import CallingChannel
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import IStreamEnd, IWorkEnd, IWorkOwner
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
 from tunnelkit.wire.codes import ResetCode
@@ -75,6 +75,7 @@ class Line:
     One login to the server, until its control channel ends.
 
     @ivar channel: the control channel.
+    @ivar welcome: whether the server has let us in.
     """
 
     _log = Logger()
@@ -82,6 +83,7 @@ class Line:
 
     def __init__(self, client: LineOwner, reached: Reached) -> None:
         self._client = client
+        self.welcome = False
         self._session = ""
         self._key = b""
         self._serial = 0
@@ -108,7 +110,9 @@ class Line:
             if opened:
                 self.channel.close(tunnel.spec.name).addErrback(lambda _: None)
 
-    def dial(self, tunnel: str, sealed: bool = False) -> Deferred[IWorkEnd]:
+    def dial(
+        self, tunnel: str, kind: str = "private", sealed: bool = False
+    ) -> Deferred[IStreamEnd]:
         """
         Ask for a stream to a private tunnel that another client publishes.
 
@@ -116,7 +120,7 @@ class Line:
         @return: the end of that stream, from which nothing is read before it is
             joined; fails with L{Refusal<tunnelkit.control.session.Refusal>}.
         """
-        return self.channel.dial(tunnel, sealed=sealed)
+        return cast("Deferred[IStreamEnd]", self.channel.dial(tunnel, kind, sealed))
 
     def retired(self) -> bool:
         """
@@ -166,6 +170,7 @@ class Line:
             raise WireError("the session's key is not hexadecimal") from None
         self._session = welcome.session
         self._bound = bound
+        self.welcome = True
         self._client.loggedIn(self)
 
     def wanted(self, count: int) -> None:
