@@ -132,12 +132,14 @@ class Options(ServerOptions):
         """
         super().postOptions()
         dialect = spokenBy(self)
-        tunnels = self.every("tunnel", lambda text: parseTunnel(text, PARSERS))
+        tunnels = self.describe(
+            "tunnel", lambda text, read: parseTunnel(text, PARSERS, read)
+        )
         grace = self.one("grace", seconds, GRACE)
         if dialect is None:
             refuseAbroad(self)
             name = self.one("name", clientName, self.hostName())
-            visits = self.every("visit", parseVisit)
+            visits = self.describe("visit", parseVisit)
             made = self.makeSettings(name, tunnels, grace)
             self.settings = replace(made, visits=visits)
             _checkTunnels(self.settings)

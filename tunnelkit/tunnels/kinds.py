@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
+from tunnelkit.tunnels.private.local import LocalPrivate
 from tunnelkit.tunnels.published import PRIVATE, PublicKind
 from tunnelkit.tunnels.spec import KindParser, parsePrivate, parseTCP, parseUDP
 from tunnelkit.tunnels.tcp import PublicTCP
@@ -48,7 +49,7 @@ PARSERS: Final[Mapping[str, KindParser]] = {
 LOCAL: Final[Mapping[str, type[LocalTCP] | type[LocalUDP]]] = {
     "tcp": LocalTCP,
     "udp": LocalUDP,
-    "private": LocalTCP,
+    "private": LocalPrivate,
 }
 """The client's side: what is behind a tunnel."""
 

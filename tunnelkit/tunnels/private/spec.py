@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from tunnelkit.tunnels.private.keyfile import ReadFile, endKey, fileName, fileText
 from tunnelkit.tunnels.spec import isTunnelName, socketPath, splitDescription
 from tunnelkit.wire.address import HostPort, LocalAddress, parseHostPort, parsePort
+from tunnelkit.wire.endkey import EndKey
 
 LOOPBACK: Final = "127.0.0.1"
 _OPTIONS: Final = ("interface", "keyFile", "unix")
@@ -25,19 +26,19 @@ class VisitSpec:
 
     @ivar name: the tunnel's name.
     @ivar at: where visitors come to.
-    @ivar keyFile: the file of the key by which the two clients encrypt between them,
-        or None.
+    @ivar key: the key by which the two clients encrypt between them, or None.
     """
 
     name: str
     at: LocalAddress
-    keyFile: Path | None = None
+    key: EndKey | None = None
 
 
-def parseVisit(text: str) -> VisitSpec:
+def parseVisit(text: str, read: ReadFile = fileText) -> VisitSpec:
     """
     Read a description.
 
+    @param read: gives the text of a file that it names.
     @raise ValueError: the text says what is wrong with which description.
     """
     try:
@@ -48,11 +49,11 @@ def parseVisit(text: str) -> VisitSpec:
                 raise ValueError(f"a visit has no option {option!r}, only {known}")
         if not isTunnelName(name):
             raise ValueError(f"{name!r} cannot be a tunnel's name: {_FORM}")
-        key = options.get("keyFile")
+        keyFile = fileName(options.get("keyFile"))
         return VisitSpec(
             name=name,
             at=_place(arguments, options),
-            keyFile=None if key is None else Path(key),
+            key=endKey(keyFile, name, read),
         )
     except ValueError as e:
         raise ValueError(f"visit {text!r}: {e}") from None

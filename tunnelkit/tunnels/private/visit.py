@@ -20,6 +20,7 @@ from tunnelkit.control.session import Refusal
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
 from tunnelkit.relay.occupant import whyNot
+from tunnelkit.relay.sealing import Sealing
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.private.spec import LOOPBACK, VisitSpec
 from tunnelkit.wire.address import HostPort
@@ -61,13 +62,18 @@ class Visits:
         """
         return len(self._joins) + len(self._dialling)
 
-    def bring(self, visitor: IEnd, tunnel: str, sealed: bool) -> None:
+    def bring(self, visitor: IEnd, tunnel: str, sealing: Sealing | None) -> None:
         """
         Bring a visitor to a tunnel, or reset it.
+
+        @param sealing: what is said there is encrypted by, or None.
         """
-        dialled = self.dial(tunnel, sealed)
+        dialled = self.dial(tunnel, sealing is not None)
         dialled.addCallbacks(
-            self.join, self._ebDial, callbackArgs=(visitor,), errbackArgs=(visitor,)
+            self.join,
+            self._ebDial,
+            callbackArgs=(visitor, sealing),
+            errbackArgs=(visitor,),
         )
         dialled.addErrback(self._bug)
 
@@ -83,12 +89,13 @@ class Visits:
         self._dialling[dialled] = None
         return dialled.addBoth(self._over, dialled)
 
-    def join(self, work: IStreamEnd, visitor: IEnd) -> None:
+    def join(self, work: IStreamEnd, visitor: IEnd, sealing: Sealing | None) -> None:
         """
         Join a visitor to what was dialled.
         """
         try:
-            join = self._relay.join(visitor, work, b"")
+            end = work if sealing is None else sealing.end(work, client=True)
+            join = self._relay.join(visitor, end, b"")
         except Exception:
             work.refuse(ResetCode.INTERNAL, "the client has a bug: see its log")
             visitor.abort()
@@ -157,6 +164,9 @@ class Visit:
         self._relay = relay
         self._port: IListeningPort | None = None
         self.visits = Visits(relay, clock, dial, spec.name)
+        self._sealing: Sealing | None = None
+        if spec.key is not None:
+            self._sealing = Sealing(spec.key, spec.name, clock)
 
     def start(self) -> None:
         """
@@ -188,7 +198,7 @@ class Visit:
         return None if port is None else maybeDeferred(port.stopListening)
 
     def _arrived(self, visitor: IEnd) -> None:
-        self.visits.bring(visitor, self._spec.name, self._spec.keyFile is not None)
+        self.visits.bring(visitor, self._spec.name, self._sealing)
 
 
 def _deaf(spec: VisitSpec, error: CannotListenError) -> str:
