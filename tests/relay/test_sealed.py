@@ -170,6 +170,17 @@ class SealedTests(SealedCase):
             for word in (TEXT, TEXT[::-1], b"nobody", b"read"):
                 self.assertNotIn(word, side.wire)
 
+    def test_large(self) -> None:
+        """
+        However much is said at once, all of it arrives.
+        """
+        self.start()
+        for size in (16_384, 16_385, 65_536, 1 << 20):
+            data = bytes(range(256)) * (size // 256 + 1)
+            self.visiting.local.hears.received(data)
+            self.move()
+            self.assertEqual(self.serving.heard[-len(data) :], data)
+
     def test_waits(self) -> None:
         """
         Nobody is read from before the other client has proven its key.

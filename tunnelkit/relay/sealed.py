@@ -136,7 +136,7 @@ class Sealed:
         Encrypt bytes, and send them.
         """
         if self._open:
-            self._tls.send(data)
+            self._tls.sendall(data)
             self._flush()
 
     def finish(self) -> bool:
