@@ -27,6 +27,8 @@ class PrivateCase(WholeCase):
     A server, and clients of two users.
     """
 
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+
     def setUp(self) -> None:
         """
         Start a server that knows bob.
@@ -160,7 +162,7 @@ class SealedTests(PrivateCase):
         folder.mkdir()
         self.key, self.other = folder / "ssh.key", folder / "other.key"
         for path in (self.key, self.other):
-            path.write_bytes(newEndKey(datetime(2027, 1, 1, tzinfo=UTC)).pem)
+            path.write_bytes(newEndKey(self.now).pem)
 
     def test_ciphertext(self) -> None:
         """

@@ -242,11 +242,18 @@ def makeClient(
         lease,
         patient,
     )
-    if settings.visits:
+    if settings.visits or settings.socks:
         # Most clients have none.
         from tunnelkit.tunnels.private.doors import makeDoors
 
-        client.doors = makeDoors(settings.visits, relay, reactor, client.dial)
+        client.doors = makeDoors(
+            settings.visits,
+            settings.socks,
+            dict(settings.keys),
+            relay,
+            reactor,
+            client.dial,
+        )
     return client
 
 

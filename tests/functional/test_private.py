@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -194,3 +195,76 @@ class ProgramTests(PrivateCase):
             *("-o", "StrictHostKeyChecking=yes", HOST, "echo it is $((6 * 7))"),
         )
         self.assertIn("it is 42", told)
+
+    async def test_curl(self) -> None:
+        """
+        curl reaches a tunnel by SOCKS, by the name that it has there, with its key; and
+        through a UNIX socket, which nobody else may use.
+        """
+
+        def answer(connection: socket.socket) -> None:
+            while not connection.recv(65536).endswith(b"\r\n\r\n"):
+                pass
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nit is I\n")
+            connection.shutdown(socket.SHUT_WR)
+
+        service = self.service(answer)
+        key, door, path = self.folder / "key", freePort(), self.folder / "web.sock"
+        key.write_bytes(newEndKey(datetime.now(UTC)).pem)
+        server = self.server()
+        await server.listens()
+        near = self.client(
+            server,
+            f"private:{HOST}:{service.port}:name=web:keyFile={key}",
+            name="near",
+        )
+        await near.says("private://web leads to ")
+        config = self.file(
+            "client.toml",
+            f'visit = ["web:unix={path}:keyFile=key"]\nkey = "web=key"\n'
+            f'socks = "{door}"\n',
+        )
+        far = self.client(server, options=[f"--config={config}"], name="far")
+        await far.says("logged in to ")
+        curl = ("curl", "-sS", "--max-time", "20")
+        by = ("--socks5-hostname", f"{HOST}:{door}", "http://web.tunnel/")
+        self.assertEqual(await self.output(*curl, *by), "it is I")
+        by = ("--unix-socket", str(path), "http://web/")
+        self.assertEqual(await self.output(*curl, *by), "it is I")
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        by = ("--socks5-hostname", f"{HOST}:{door}", "http://example.org/")
+        refused = self.program(*curl, *by)
+        self.assertEqual(await refused.exited(), 97)
+
+    async def test_taken(self) -> None:
+        """
+        A port that is in use ends the client with a sentence that names it.
+        """
+        service = self.service()
+        server = self.server()
+        client = self.client(server, options=[f"--visit=svc:{service.port}"])
+        self.assertIn(
+            f"--visit svc: cannot listen on {HOST}:{service.port}: Address already in"
+            " use, by ",
+            await client.gaveUp(),
+        )
+
+    async def test_frozen(self) -> None:
+        """
+        Where the client that publishes stands still, the visitor waits with his
+        stream; where it is taken for dead, because its successor asks, he is reset, and
+        the next one is served.
+        """
+        service = self.service()
+        server, near, _, (door,) = await self.visited(service)
+        visitor = await self.visitor(door)
+        await visitor.send(b"x")
+        await visitor.read(1)
+        near.signal("STOP")
+        mark = server.mark()
+        tunnel = f"private:{HOST}:{service.port}:name=svc{service.port}"
+        successor = self.client(server, tunnel, name="next")
+        await successor.says(r"private://svc\d+ leads to ")
+        self.assertTrue(server.said("next takes over", mark))
+        self.assertEqual((await visitor.rest()).ending, Ending.RESET)
+        self.assertEqual((await self.visit(door, b"y")).first, b"y")

@@ -5,15 +5,18 @@ Doors: all places on the client's side from which private tunnels are reached.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.interfaces import IRelay
+from tunnelkit.relay.endpoints import IPortableReactor
+from tunnelkit.tunnels.private.socks import SocksDoor
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.private.visit import Dial, Visit, Visits
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.endkey import EndKey
 
 
 class Door(Protocol):
@@ -82,9 +85,19 @@ class Doors:
 
 
 def makeDoors(
-    visits: Iterable[VisitSpec], relay: IRelay, clock: IReactorTime, dial: Dial
+    visits: Iterable[VisitSpec],
+    socks: Iterable[HostPort],
+    keys: Mapping[str, EndKey],
+    relay: IRelay,
+    reactor: IPortableReactor,
+    dial: Dial,
 ) -> Doors:
     """
     Make those that a client's user asked for.
+
+    @param socks: where programs that know SOCKS come to.
+    @param keys: by which what they say is encrypted from end to end, by tunnel.
     """
-    return Doors(Visit(spec, relay, clock, dial) for spec in visits)
+    doors: list[Door] = [Visit(spec, relay, reactor, dial) for spec in visits]
+    doors += [SocksDoor(at, keys, relay, reactor, dial) for at in socks]
+    return Doors(doors)

@@ -59,6 +59,31 @@ def parseVisit(text: str, read: ReadFile = fileText) -> VisitSpec:
         raise ValueError(f"visit {text!r}: {e}") from None
 
 
+def parseSocks(text: str) -> HostPort:
+    """
+    Read where programs that know SOCKS come to: C{[HOST:]PORT}.
+
+    @raise ValueError: it is no such address.
+    """
+    if text.isdecimal():
+        return HostPort(LOOPBACK, parsePort(text))
+    return parseHostPort(text)
+
+
+def parseKey(text: str, read: ReadFile = fileText) -> tuple[str, EndKey]:
+    """
+    Read C{NAME=FILE}: the key of a private tunnel.
+
+    @param read: gives the text of the file.
+    @raise ValueError: it is no such text, or the file holds none.
+    """
+    name, equals, file = text.partition("=")
+    key = endKey(file, name, read) if equals else None
+    if key is None or not isTunnelName(name):
+        raise ValueError(f"{text!r} is not NAME=FILE, a tunnel's name and its key")
+    return name, key
+
+
 def _place(arguments: list[str], options: Mapping[str, str]) -> LocalAddress:
     path, interface = options.get("unix"), options.get("interface")
     if path is not None:

@@ -22,8 +22,8 @@ from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
 from tunnelkit.relay.occupant import whyNot
 from tunnelkit.relay.sealing import Sealing
 from tunnelkit.tunnels.bursts import Bursts
-from tunnelkit.tunnels.private.spec import LOOPBACK, VisitSpec
-from tunnelkit.wire.address import HostPort
+from tunnelkit.tunnels.private.spec import VisitSpec
+from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.codes import BUSY, ResetCode
 
 WAITING: Final = 4096
@@ -75,7 +75,7 @@ class Visits:
             callbackArgs=(visitor, sealing),
             errbackArgs=(visitor,),
         )
-        dialled.addErrback(self._bug)
+        dialled.addErrback(self.bug)
 
     def dial(self, tunnel: str, sealed: bool) -> Dialled:
         """
@@ -131,13 +131,22 @@ class Visits:
 
     def _ebDial(self, failure: Failure, visitor: IEnd) -> None:
         visitor.abort()
+        self.failed(failure)
+
+    def failed(self, failure: Failure) -> None:
+        """
+        Say why a visitor could not be brought to a tunnel.
+        """
         refusal = failure.value
         if isinstance(refusal, Refusal):
             self.note(refusal.reason)
         elif not failure.check(CancelledError):
-            self._bug(failure)
+            self.bug(failure)
 
-    def _bug(self, failure: Failure) -> None:
+    def bug(self, failure: Failure) -> None:
+        """
+        Say that there is a bug of ours.
+        """
         self._log.failure("a bug at {name}", failure, name=self._name)
 
     def _say(self, sentence: str) -> None:
@@ -182,13 +191,7 @@ class Visit:
         self._log.info(
             "{at} leads to the private tunnel {name}", at=str(spec.at), name=spec.name
         )
-        if isinstance(spec.at, HostPort) and spec.at.host not in (LOOPBACK, "::1"):
-            self._log.warn(
-                "{at} is no address of this machine alone: whoever reaches it reaches"
-                " {name} with this client's token",
-                at=str(spec.at),
-                name=spec.name,
-            )
+        warnOfPlace(spec.at, spec.name)
 
     def stop(self) -> Deferred[object] | None:
         """
@@ -199,6 +202,21 @@ class Visit:
 
     def _arrived(self, visitor: IEnd) -> None:
         self.visits.bring(visitor, self._spec.name, self._sealing)
+
+
+def warnOfPlace(at: LocalAddress, what: str) -> None:
+    """
+    Say that others than this machine's users can come to a place, if it is so.
+    """
+    if not isinstance(at, HostPort) or at.host in ("::1", "localhost"):
+        return
+    if not at.host.startswith("127."):
+        Visits._log.warn(
+            "{at} is no address of this machine alone: whoever reaches it reaches"
+            " {what} with this client's token",
+            at=str(at),
+            what=what,
+        )
 
 
 def _deaf(spec: VisitSpec, error: CannotListenError) -> str:
