@@ -268,3 +268,44 @@ class ProgramTests(PrivateCase):
         self.assertTrue(server.said("next takes over", mark))
         self.assertEqual((await visitor.rest()).ending, Ending.RESET)
         self.assertEqual((await self.visit(door, b"y")).first, b"y")
+
+    async def test_dig(self) -> None:
+        """
+        dig asks a DNS server by private tunnels: one of datagrams, encrypted from end
+        to end, and one of streams; so it does where Twisted moves the bytes.
+        """
+        dig, port = found("dig"), freePort()
+        hosts = self.file("hosts", "192.0.2.80 printer.example\n")
+        dns = self.twistd("dns", f"--port={port}", f"--hosts-file={hosts}")
+        await dns.says("DNSDatagramProtocol starting")
+        key = self.folder / "key"
+        key.write_bytes(newEndKey(datetime.now(UTC)).pem)
+        server = self.server()
+        await server.listens()
+        near = self.client(
+            server,
+            f"private-udp:{HOST}:{port}:name=dns:keyFile={key}",
+            f"private:{HOST}:{port}:name=dnstcp",
+            name="near",
+        )
+        await near.says(r"private-udp://dns leads to ")
+        await near.says(r"private://dnstcp leads to ")
+        for reactor in ("", "poll"):
+            self.reactor = reactor  # type: ignore[misc]
+            door, other = freePort(), freePort()
+            far = self.client(
+                server,
+                options=[
+                    f"--visit=dns:{door}:keyFile={key}",
+                    f"--visit=dnstcp:{other}",
+                ],
+                name=f"far{reactor}",
+            )
+            await far.says("logged in to ")
+            for at, transport in ((door, "+notcp"), (other, "+tcp")):
+                told = await self.output(
+                    dig,
+                    *(f"@{HOST}", "-p", str(at), transport, "+short"),
+                    *("+tries=3", "printer.example", "A"),
+                )
+                self.assertEqual(told.strip(), "192.0.2.80")

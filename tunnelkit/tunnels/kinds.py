@@ -11,9 +11,15 @@ from typing import Any, Final
 
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
-from tunnelkit.tunnels.private.local import LocalPrivate
+from tunnelkit.tunnels.private.local import LocalPrivate, LocalPrivateUDP
 from tunnelkit.tunnels.published import PRIVATE, PublicKind
-from tunnelkit.tunnels.spec import KindParser, parsePrivate, parseTCP, parseUDP
+from tunnelkit.tunnels.spec import (
+    KindParser,
+    parsePrivate,
+    parsePrivateUDP,
+    parseTCP,
+    parseUDP,
+)
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.tunnels.udp import PublicUDP
 
@@ -43,6 +49,7 @@ PARSERS: Final[Mapping[str, KindParser]] = {
     "tcp": parseTCP,
     "udp": parseUDP,
     "private": parsePrivate,
+    "private-udp": parsePrivateUDP,
 }
 """Reads what C{--tunnel} says."""
 
@@ -50,6 +57,7 @@ LOCAL: Final[Mapping[str, type[LocalTCP] | type[LocalUDP]]] = {
     "tcp": LocalTCP,
     "udp": LocalUDP,
     "private": LocalPrivate,
+    "private-udp": LocalPrivateUDP,
 }
 """The client's side: what is behind a tunnel."""
 
@@ -57,5 +65,6 @@ PUBLIC: Final[Mapping[str, PublicKind]] = {
     "tcp": PublicTCP,
     "udp": PublicUDP,
     "private": Late(PRIVATE, "tunnelkit.tunnels.private.published", "PrivateTCP"),
+    "private-udp": Late(PRIVATE, "tunnelkit.tunnels.private.published", "PrivateUDP"),
 }
 """The server's side: what is before a tunnel."""

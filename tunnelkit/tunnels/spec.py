@@ -269,6 +269,17 @@ def parsePrivate(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
     )
 
 
+def parsePrivateUDP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
+    """
+    Read what follows C{private-udp:}, which is C{[HOST:]PORT}, and the options.
+
+    @raise ValueError: the text says what is wrong.
+    """
+    if "proxy" in options or "unix" in options:
+        raise ValueError("private-udp has no options proxy and unix: leave them out")
+    return replace(parsePrivate(arguments, options), kind="private-udp")
+
+
 def _users(text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()

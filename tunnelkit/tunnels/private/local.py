@@ -6,16 +6,39 @@ end to end where it has a key.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.interfaces import IEnd, IRelay, IStreamEnd
 from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.localudp import LocalUDP, buckets
 from tunnelkit.tunnels.spec import TunnelSpec
 
 if TYPE_CHECKING:
     from tunnelkit.relay.sealing import Sealing
+
+
+class LocalPrivateUDP(LocalUDP):
+    """
+    A local service for datagrams, and the flows that are with it.
+    """
+
+    def __init__(self, spec: TunnelSpec, relay: IRelay, clock: IReactorTime) -> None:
+        super().__init__(spec, relay, clock)
+        if spec.key is not None:
+            from tunnelkit.relay.flows.sealed import SealedShape
+
+            self.flows.shape = SealedShape(
+                self.flows.tally,
+                spec.key,
+                spec.name,
+                False,
+                clock,
+                os.urandom,
+                *buckets(spec.limits, clock),
+            )
 
 
 class LocalPrivate(LocalTCP):

@@ -31,7 +31,8 @@ from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.endpoints import BACKLOG, IPortableReactor
 from tunnelkit.relay.occupant import whyNot
 from tunnelkit.relay.sealing import Sealing
-from tunnelkit.tunnels.private.visit import Dial, Dialled, Visits, warnOfPlace
+from tunnelkit.tunnels.private.spec import warnOfPlace
+from tunnelkit.tunnels.private.visit import Dial, Dialled, Visits
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import DENIED, LOST, SEALED
 from tunnelkit.wire.endkey import EndKey
@@ -111,6 +112,19 @@ class SocksDoor:
         for asking in [*self.asking]:
             asking.abort()
         return None if port is None else maybeDeferred(port.stopListening)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many programs are at tunnels, or on their way.
+        """
+        return self.visits.streams
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way, and those to be.
+        """
+        self.visits.cut(reason)
 
     def tunnelOf(self, host: str) -> str:
         """

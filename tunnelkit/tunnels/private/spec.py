@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.tunnels.private.test_spec -*-
 """
-Visit descriptions: what C{--visit} says.
+Visit descriptions: what C{--visit}, C{--socks} and C{--key} say.
 """
 
 from __future__ import annotations
@@ -9,10 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+
+from tunnelkit.relay.occupant import whyNot
 from tunnelkit.tunnels.private.keyfile import ReadFile, endKey, fileName, fileText
 from tunnelkit.tunnels.spec import isTunnelName, socketPath, splitDescription
 from tunnelkit.wire.address import HostPort, LocalAddress, parseHostPort, parsePort
 from tunnelkit.wire.endkey import EndKey
+
+_log: Final = Logger()
 
 LOOPBACK: Final = "127.0.0.1"
 _OPTIONS: Final = ("interface", "keyFile", "unix")
@@ -105,3 +111,30 @@ def _port(text: str, interface: str) -> HostPort:
         return parseHostPort(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     except ValueError as e:
         raise ValueError(f"interface={interface}: {e}") from None
+
+
+def warnOfPlace(at: LocalAddress, what: str) -> None:
+    """
+    Say that others than this machine's users can come to a place, if it is so.
+    """
+    if not isinstance(at, HostPort) or at.host in ("::1", "localhost"):
+        return
+    if not at.host.startswith("127."):
+        _log.warn(
+            "{at} is no address of this machine alone: whoever reaches it reaches"
+            " {what} with this client's token",
+            at=str(at),
+            what=what,
+        )
+
+
+def deaf(spec: VisitSpec, error: CannotListenError) -> str:
+    """
+    Say why a visit's place cannot be had.
+    """
+    at = spec.at
+    why = whyNot(error, at.port if isinstance(at, HostPort) else 0)
+    return (
+        f"--visit {spec.name}: cannot listen on {at}: {why}: stop what does, or give"
+        " the visit another place"
+    )

@@ -19,11 +19,9 @@ from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
-from tunnelkit.relay.occupant import whyNot
 from tunnelkit.relay.sealing import Sealing
 from tunnelkit.tunnels.bursts import Bursts
-from tunnelkit.tunnels.private.spec import VisitSpec
-from tunnelkit.wire.address import HostPort, LocalAddress
+from tunnelkit.tunnels.private.spec import VisitSpec, deaf, warnOfPlace
 from tunnelkit.wire.codes import BUSY, ResetCode
 
 WAITING: Final = 4096
@@ -187,11 +185,24 @@ class Visit:
         try:
             self._port = self._relay.listen(spec.at, self._arrived)
         except CannotListenError as e:
-            raise StartFailed(_deaf(spec, e)) from e
+            raise StartFailed(deaf(spec, e)) from e
         self._log.info(
             "{at} leads to the private tunnel {name}", at=str(spec.at), name=spec.name
         )
         warnOfPlace(spec.at, spec.name)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are at the tunnel, or on their way.
+        """
+        return self.visits.streams
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way, and those to be.
+        """
+        self.visits.cut(reason)
 
     def stop(self) -> Deferred[object] | None:
         """
@@ -202,27 +213,3 @@ class Visit:
 
     def _arrived(self, visitor: IEnd) -> None:
         self.visits.bring(visitor, self._spec.name, self._sealing)
-
-
-def warnOfPlace(at: LocalAddress, what: str) -> None:
-    """
-    Say that others than this machine's users can come to a place, if it is so.
-    """
-    if not isinstance(at, HostPort) or at.host in ("::1", "localhost"):
-        return
-    if not at.host.startswith("127."):
-        Visits._log.warn(
-            "{at} is no address of this machine alone: whoever reaches it reaches"
-            " {what} with this client's token",
-            at=str(at),
-            what=what,
-        )
-
-
-def _deaf(spec: VisitSpec, error: CannotListenError) -> str:
-    at = spec.at
-    why = whyNot(error, at.port if isinstance(at, HostPort) else 0)
-    return (
-        f"--visit {spec.name}: cannot listen on {at}: {why}: stop what does, or give"
-        " the visit another place"
-    )
