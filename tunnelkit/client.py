@@ -7,19 +7,21 @@ services; when the server is away it waits for it to come back.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.carrier.dock import Dock, Landing
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.control.comeback import Comeback
+from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.native.caller import Caller
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import Line
 from tunnelkit.dialects.way import hostOf, wayTo
-from tunnelkit.interfaces import IRelay, IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IRelay, IWorkEnd, IWorkOwner
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ClientTLS
@@ -27,15 +29,22 @@ from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
-from tunnelkit.wire.codes import ResetCode
-from tunnelkit.wire.native.messages import Closed, Start
+from tunnelkit.wire.codes import LOST, ResetCode
+from tunnelkit.wire.native.messages import Closed, Flow, Start
 from tunnelkit.wire.sniff import OPENING
+
+if TYPE_CHECKING:
+    from tunnelkit.tunnels.private.doors import Doors
 
 
 class Client(Publisher):
     """
     One reconnecting connection to a server, and the tunnels over it.
+
+    @ivar doors: from where private tunnels of others are reached; None from nowhere.
     """
+
+    doors: Doors | None = None
 
     _log = Logger()
 
@@ -68,10 +77,38 @@ class Client(Publisher):
         )
         self._line: Line | None = None
 
+    def dial(
+        self, tunnel: str, kind: str = "private", sealed: bool = False
+    ) -> Deferred[Any]:
+        """
+        Ask for a stream to a private tunnel that another client publishes, or, of
+        C{private-udp}, for a flow.
+
+        @param sealed: whether what is said there is encrypted from end to end.
+        @return: the L{IStreamEnd} of that stream, from which nothing is read before it
+            is joined, or the flow's announcement and its carrier; fails with
+            L{Refusal}.
+        """
+        if self._line is None or not self._line.welcome:
+            away = f"{self._route.server} is away"
+            return fail(Refusal(LOST, away, retry=True))
+        return self._line.dial(tunnel, kind, sealed)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are with the local services, or at tunnels of others.
+        """
+        return super().streams + (0 if self.doors is None else self.doors.streams)
+
     def _begin(self) -> None:
+        if self.doors is not None:
+            self.doors.open()
         self._comeback.start()
 
     def _withdraw(self) -> None:
+        if self.doors is not None:
+            self.doors.close()
         if self._line is not None:
             self._line.withdraw(self.tunnels)
 
@@ -80,6 +117,9 @@ class Client(Publisher):
 
     def _leave(self) -> Deferred[None] | None:
         self._comeback.stop()
+        if self.doors is not None:
+            self.doors.close()
+            self.doors.cut("the client is stopping")
         if self._line is None:
             return None
         return self._line.leave("the client is stopping")
@@ -90,6 +130,12 @@ class Client(Publisher):
             self._caller, self._route.server, reached.seen, line, self._clock
         )
         reached.connection.hold(line.channel)
+
+    def _answered(self) -> None:
+        if self.doors is None:
+            super()._answered()
+        else:  # there is something to do, whatever becomes of the tunnels
+            self._changed()
 
     # What a line does.
 
@@ -134,7 +180,23 @@ class Client(Publisher):
             for name, local in self._locals.items()
             if isinstance(local, LocalUDP)
         }
-        return Dock(self._relay, self._clock, landings.get) if landings else None
+        if self.doors is None:
+            visits: Landing | None = None
+        else:
+            visits = self.doors.landings(self._flowDialled)
+        if not landings and visits is None:
+            return None
+
+        def landing(flow: Flow) -> Landing | None:
+            return visits if flow.dial else landings.get(flow.tunnel)
+
+        return Dock(self._relay, self._clock, landing)
+
+    def _flowDialled(self, flow: Flow, carrier: ICarrier) -> bool:
+        line = self._line
+        if line is None:
+            return False
+        return line.channel.requests.answered(flow.dial, Flow, (flow, carrier))
 
     def openWork(self, line: Line, owner: IWorkOwner) -> Deferred[IWorkEnd]:
         """
@@ -186,7 +248,7 @@ def makeClient(
         verified=settings.verify,
         nonce=lambda: random(16).hex(),
     )
-    return Client(
+    client = Client(
         makeRoute(settings, reactor, relay),
         caller,
         settings.tunnels,
@@ -198,6 +260,21 @@ def makeClient(
         lease,
         patient,
     )
+    if settings.visits or settings.socks:
+        # Most clients have none.
+        from tunnelkit.tunnels.private.doors import makeDoors
+
+        client.doors = makeDoors(
+            settings.visits,
+            settings.socks,
+            dict(settings.keys),
+            relay,
+            reactor,
+            client.dial,
+            client.dial,
+            random,
+        )
+    return client
 
 
 def makeRoute(

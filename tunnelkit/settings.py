@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunnelkit.dialects.spec import DialectSpec
+from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.endkey import EndKey
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
 
@@ -70,6 +72,9 @@ class ClientSettings:
     @ivar verify: whether the certificate must verify for the server's name.
     @ivar insecure: whether plain TCP is spoken.
     @ivar grace: how long streams may go on when the client stops, in seconds.
+    @ivar visits: which private tunnels of others it brings visitors to.
+    @ivar socks: where programs that know SOCKS come to, for all of them.
+    @ivar keys: by which those say what they say, for each tunnel that has one.
     """
 
     server: HostPort | str
@@ -80,3 +85,6 @@ class ClientSettings:
     verify: bool = False
     insecure: bool = False
     grace: float = 10.0
+    visits: tuple[VisitSpec, ...] = ()
+    socks: tuple[HostPort, ...] = ()
+    keys: tuple[tuple[str, EndKey], ...] = ()

@@ -68,31 +68,34 @@ from tunnelkit.wire.native.frames import (
     WireError,
     encode,
 )
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
-    Bye,
-    Certificates,
     Challenge,
     ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
+    Bye,
+    Certificates,
     Close,
     Closed,
+    Dial,
     Drain,
     Flow,
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 from tunnelkit.wire.token import Token
@@ -228,6 +231,7 @@ SHAPES: Final[Mapping[str, type]] = {
         each.name: each
         for each in (
             *(Login, Challenge, Proof, Welcome, Refused, Open, Opened, Close, Closed),
+            Dial,
             *(Want, Ping, Pong, Certificates, Vouched, Drain, Bye, Work, Start),
             *(Flow, FlowEnd),
         )
@@ -560,6 +564,14 @@ class StreamExampleTests(SynchronousTestCase):
         self.assertEqual(transport.value(), says("S", "example-refusal"))
         self.assertEqual(owner.rested, 2)
 
+    def test_dial(self) -> None:
+        """
+        A private tunnel is asked for and given by the page's bytes.
+        """
+        self.assertEqual(says("C", "example-dial"), said(Dial(4, "ssh")))
+        start = Start(1, "ssh", "private", "", "", dial=4)
+        self.assertEqual(says("S", "example-dial"), said(start))
+
     def visit(self, work: WorkEnd, example: str) -> tuple[RawEnd, Socket]:
         """
         Let a visitor come to the server as in an example.
@@ -675,6 +687,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "silence that a client takes": "control.heartbeat._SILENCES",
     "answer to certificates": "dialects.native.channel.VOUCHING",
     "answer to the ping of a contest": "tunnels.published.PROBE",
+    "the answer to dial": "dialects.native.requests.DIALLING",
     "a displaced client waits": "dialects.native.line.DISPLACED",
     "a tunnel that was refused for a while is asked for again after": (
         "tunnels.wanted.AGAIN"

@@ -10,6 +10,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.application.service import IService
@@ -30,6 +31,7 @@ from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.private.spec import parseKey, parseSocks, parseVisit
 from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
 
 T = TypeVar("T")
@@ -96,17 +98,42 @@ class Options(ServerOptions):
         host: Callable[[], str] = socket.gethostname,
     ) -> None:
         super().__init__(environ, host)
-        self["tunnel"] = self["allow"] = None
+        for name in ("tunnel", "visit", "socks", "key", "allow"):
+            self[name] = None
 
     def opt_tunnel(self, tunnel: str) -> None:
         """
         What to publish: KIND:[HOST:]PORT or KIND:unix=PATH, then :port=PUBLIC for the
         public port (else the server picks one and keeps it), :name=NAME, :proxy=v1 or
         v2 for a PROXY header, :limit=10MB/s and :compress=zstd or deflate; such as
-        tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh. May be given several times; one
-        is needed.
+        tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh. private:[HOST:]PORT:name=NAME has
+        no public port: other clients --visit it, of the users in :visitors=USER+USER.
+        May be given several times; one is needed, or a --visit.
         """
         self["tunnel"] = [*(self["tunnel"] or ()), tunnel]
+
+    def opt_visit(self, visit: str) -> None:
+        """
+        Which private tunnel of another client is to be reached from here, and at which
+        port: NAME:PORT or NAME:PORT:interface=ADDRESS (else of this machine alone), or
+        NAME:unix=PATH; such as ssh:2222. May be given several times.
+        """
+        self["visit"] = [*(self["visit"] or ()), visit]
+
+    def opt_socks(self, address: str) -> None:
+        """
+        Where programs that know SOCKS 5 reach all private tunnels of other clients, as
+        NAME.tunnel: PORT, of this machine alone, or HOST:PORT; such as 1080. May be
+        given several times.
+        """
+        self["socks"] = [*(self["socks"] or ()), address]
+
+    def opt_key(self, key: str) -> None:
+        """
+        With --socks, NAME=FILE: the key of a private tunnel that is encrypted from end
+        to end. May be given several times.
+        """
+        self["key"] = [*(self["key"] or ()), key]
 
     def opt_allow(self, pattern: str) -> None:
         """
@@ -121,13 +148,22 @@ class Options(ServerOptions):
         """
         super().postOptions()
         dialect = spokenBy(self)
-        tunnels = self.every("tunnel", lambda text: parseTunnel(text, PARSERS))
+        tunnels = self.describe(
+            "tunnel", lambda text, read: parseTunnel(text, PARSERS, read)
+        )
         grace = self.one("grace", seconds, GRACE)
         if dialect is None:
             refuseAbroad(self)
             name = self.one("name", clientName, self.hostName())
-            self.settings = self.makeSettings(name, tunnels, grace)
-            _checkTunnels(tunnels)
+            visits = self.describe("visit", parseVisit)
+            made = self.makeSettings(name, tunnels, grace)
+            self.settings = replace(
+                made,
+                visits=visits,
+                socks=self.every("socks", parseSocks),
+                keys=self.describe("key", parseKey),
+            )
+            _checkTunnels(self.settings)
         else:
             name = self.one("name", clientName, "")
             self.abroad = abroadSettings(self, dialect, name, tunnels, grace)
@@ -177,10 +213,21 @@ def clientName(text: str) -> str:
     return text
 
 
-def _checkTunnels(tunnels: Sequence[TunnelSpec]) -> None:
-    if not tunnels:
+def _checkTunnels(settings: ClientSettings) -> None:
+    tunnels, visits = settings.tunnels, settings.visits
+    if settings.keys and not settings.socks:
+        raise UsageError(
+            "--key is for --socks: a visit has its key in keyFile=FILE: leave it out"
+        )
+    if not tunnels and not visits and not settings.socks:
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
+        )
+    for name in _twice(name for name, _ in settings.keys):
+        raise UsageError(f"--key: {name} has two keys: give one of them")
+    for at in _twice([*(visit.at for visit in visits), *settings.socks]):
+        raise UsageError(
+            f"--visit, --socks: two are to be at {at}: give each a place of its own"
         )
     for tunnel in tunnels:
         if tunnel.subdomain:

@@ -23,30 +23,33 @@ from tunnelkit.wire.native.frames import (
     encode,
     encodedMessage,
 )
+from tunnelkit.wire.native.login import (
+    Challenge,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
 from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    Challenge,
-    ClientHello,
     Close,
     Closed,
+    Dial,
     Drain,
     Flow,
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 
@@ -72,6 +75,9 @@ CLIENT: list[FromClient] = [
     Proof(final="c=biws,r=xy,p=z"),
     Open(id=1, tunnel="tcp-127.0.0.1:8000", kind="tcp"),
     Open(id=2, tunnel="web", kind="tcp", port=9000, lease=False),
+    Open(id=3, tunnel="ssh", kind="private", visitors=("alice", "bob"), sealed=True),
+    Dial(id=4, tunnel="ssh"),
+    Dial(id=5, tunnel="dns", kind="private-udp", sealed=True),
     Close(id=3, tunnel="web"),
     Work(session="s1", serial=7, proof="ab" * 32),
     Vouched(id=4),
@@ -106,6 +112,8 @@ SERVER: list[FromServer] = [
         visitor="[2001:db8::1]:50000",
         address="192.0.2.1:9000",
     ),
+    Flow(id=9, tunnel="dns", visitor="", address="", dial=4),
+    Start(stream=2, tunnel="s", kind="private", visitor="", address="", dial=4),
     Flow(id=7, tunnel="dns", visitor="192.0.2.7:5300", address="192.0.2.1:53"),
     Flow(
         id=8,
@@ -429,6 +437,7 @@ class CodesTests(SynchronousTestCase):
                 "BUSY",
                 "INTERNAL",
                 "CORRUPT",
+                "SEALED",
             ],
         )
-        self.assertEqual(sorted(ResetCode), list(range(13)))
+        self.assertEqual(sorted(ResetCode), list(range(14)))
