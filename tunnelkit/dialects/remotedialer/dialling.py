@@ -29,7 +29,8 @@ from zope.interface import implementer
 
 from tunnelkit.dialects.remotedialer.ends import LineEnd, nobody
 from tunnelkit.dialects.remotedialer.line import Line
-from tunnelkit.relay.portable.transport import MuxedTransport
+from tunnelkit.relay.join import Join
+from tunnelkit.relay.portable.protocol import ProtocolEnd
 from tunnelkit.wire.address import HostPort, isAddress, parseHostPort
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.remotedialer.messages import routed
@@ -125,7 +126,9 @@ class _Connecting:
             self.connected.errback(NotDialled("nobody wants the connection"))
             return
         here = IPv4Address("TCP", "127.0.0.1", 0)
-        MuxedTransport(self._end, protocol, here, address, self._end.clock).begin()
+        clock = self._end.clock
+        near = ProtocolEnd(protocol, here, address, clock, halves=False)
+        Join(clock).start(near, self._end, b"")
         self.connected.callback(protocol)
 
     def _cancelled(self, connected: Deferred[IProtocol]) -> None:
