@@ -112,6 +112,7 @@ class FakeWork(FakeEnd):
         super().__init__(peer)
         self.number = 0
         self.closed = False
+        self.announced = b""
         self.refused: list[tuple[ResetCode, str]] = []
 
     def begin(self) -> int:
@@ -126,6 +127,12 @@ class FakeWork(FakeEnd):
         Remember that.
         """
         self.refused.append((code, reason))
+
+    def announce(self, opening: bytes) -> None:
+        """
+        Remember that.
+        """
+        self.announced += opening
 
     def close(self) -> None:
         """
@@ -246,10 +253,13 @@ class FakeRelay:
         self.bug: Exception | None = None
         self.adopted: list[tuple[Connection, bytes, bool]] = []
 
-    def listen(self, address: HostPort, arrived: Callable[[IEnd], None]) -> FakePort:
+    def listen(
+        self, address: LocalAddress, arrived: Callable[[IEnd], None]
+    ) -> FakePort:
         """
         Listen, if the port can be had.
         """
+        assert isinstance(address, HostPort), "no port"
         if address.port in self.bugs:
             raise self.bugs[address.port]
         if address.port in self.taken:

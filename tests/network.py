@@ -243,6 +243,14 @@ class Network(Clock):
         """
         return opened(self, port, protocol, interface)
 
+    def listenUNIX(self, address: str, factory: Any, *args: Any, **named: Any) -> Any:
+        """
+        Have no UNIX sockets.
+        """
+        raise NotImplementedError
+
+    connectUNIX = listenUNIX
+
     def listenSSL(
         self, port: int, factory: Any, contextFactory: Any, *args: Any, **named: Any
     ) -> Port:

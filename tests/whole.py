@@ -20,6 +20,7 @@ from tunnelkit.relay.best import relayFor
 from tunnelkit.server import Server
 from tunnelkit.settings import ClientSettings, ServerSettings
 from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.private.spec import parseVisit
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort
@@ -139,14 +140,17 @@ class WholeCase(SynchronousTestCase):
         self, *tunnels: str, changed: Any = lambda: None, **changes: Any
     ) -> Client:
         """
-        Make a client of these tunnels, by default of one to the service.
+        Make a client of these tunnels, by default of one to the service, unless it
+        has visits.
         """
-        specs = tunnels or (f"tcp:{SERVICE}:port={PUBLIC}:name=web",)
+        own = "" if "visits" in changes else f"tcp:{SERVICE}:port={PUBLIC}:name=web"
+        specs = tunnels or (own,)
         settings = ClientSettings(
             server=changes.pop("server", ADDRESS),
             token=changes.pop("token", None) or self.token,
             name=changes.pop("name", "laptop"),
-            tunnels=tuple(parseTunnel(text, PARSERS) for text in specs),
+            tunnels=tuple(parseTunnel(text, PARSERS) for text in specs if text),
+            visits=tuple(map(parseVisit, changes.pop("visits", ()))),
             **changes,
         )
         client = makeClient(

@@ -7,19 +7,21 @@ services; when the server is away it waits for it to come back.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.carrier.dock import Dock, Landing
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.control.comeback import Comeback
+from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.native.caller import Caller
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import Line
 from tunnelkit.dialects.way import hostOf, wayTo
-from tunnelkit.interfaces import IRelay, IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import IRelay, IStreamEnd, IWorkEnd, IWorkOwner
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ClientTLS
@@ -27,15 +29,22 @@ from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
-from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.codes import LOST, ResetCode
 from tunnelkit.wire.native.messages import Closed, Start
 from tunnelkit.wire.sniff import OPENING
+
+if TYPE_CHECKING:
+    from tunnelkit.tunnels.private.doors import Doors
 
 
 class Client(Publisher):
     """
     One reconnecting connection to a server, and the tunnels over it.
+
+    @ivar doors: from where private tunnels of others are reached; None from nowhere.
     """
+
+    doors: Doors | None = None
 
     _log = Logger()
 
@@ -68,10 +77,36 @@ class Client(Publisher):
         )
         self._line: Line | None = None
 
+    def dial(
+        self, tunnel: str, kind: str = "private", sealed: bool = False
+    ) -> Deferred[IStreamEnd]:
+        """
+        Ask for a stream to a private tunnel that another client publishes.
+
+        @param sealed: whether what is said there is encrypted from end to end.
+        @return: the end of that stream, from which nothing is read before it is
+            joined; fails with L{Refusal}.
+        """
+        if self._line is None or not self._line.welcome:
+            away = f"{self._route.server} is away"
+            return fail(Refusal(LOST, away, retry=True))
+        return self._line.dial(tunnel, kind, sealed)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are with the local services, or at tunnels of others.
+        """
+        return super().streams + (0 if self.doors is None else self.doors.streams)
+
     def _begin(self) -> None:
+        if self.doors is not None:
+            self.doors.open()
         self._comeback.start()
 
     def _withdraw(self) -> None:
+        if self.doors is not None:
+            self.doors.close()
         if self._line is not None:
             self._line.withdraw(self.tunnels)
 
@@ -80,6 +115,9 @@ class Client(Publisher):
 
     def _leave(self) -> Deferred[None] | None:
         self._comeback.stop()
+        if self.doors is not None:
+            self.doors.close()
+            self.doors.cut("the client is stopping")
         if self._line is None:
             return None
         return self._line.leave("the client is stopping")
@@ -90,6 +128,12 @@ class Client(Publisher):
             self._caller, self._route.server, reached.seen, line, self._clock
         )
         reached.connection.hold(line.channel)
+
+    def _answered(self) -> None:
+        if self.doors is None:
+            super()._answered()
+        else:  # there is something to do, whatever becomes of the tunnels
+            self._changed()
 
     # What a line does.
 
@@ -186,7 +230,7 @@ def makeClient(
         verified=settings.verify,
         nonce=lambda: random(16).hex(),
     )
-    return Client(
+    client = Client(
         makeRoute(settings, reactor, relay),
         caller,
         settings.tunnels,
@@ -198,6 +242,12 @@ def makeClient(
         lease,
         patient,
     )
+    if settings.visits:
+        # Most clients have none.
+        from tunnelkit.tunnels.private.doors import makeDoors
+
+        client.doors = makeDoors(settings.visits, relay, reactor, client.dial)
+    return client
 
 
 def makeRoute(

@@ -108,6 +108,12 @@ class IWorkEnd(IWorkLink, IStreamEnd):
     A work connection: an end that carries one stream after the other.
     """
 
+    def announce(opening: bytes) -> None:
+        """
+        Send what goes ahead of the stream that was begun, with the first bytes of it
+        or when it is joined.
+        """
+
 
 class IWorkOwner(Interface):
     """
@@ -245,7 +251,9 @@ class IRelay(Interface):
     What moves bytes.
     """
 
-    def listen(address: HostPort, arrived: Callable[[IEnd], None]) -> IListeningPort:
+    def listen(
+        address: LocalAddress, arrived: Callable[[IEnd], None]
+    ) -> IListeningPort:
         """
         Accept visitors.
 

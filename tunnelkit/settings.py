@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunnelkit.dialects.spec import DialectSpec
+from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.ports import PortSet
@@ -70,6 +71,7 @@ class ClientSettings:
     @ivar verify: whether the certificate must verify for the server's name.
     @ivar insecure: whether plain TCP is spoken.
     @ivar grace: how long streams may go on when the client stops, in seconds.
+    @ivar visits: which private tunnels of others it brings visitors to.
     """
 
     server: HostPort | str
@@ -80,3 +82,4 @@ class ClientSettings:
     verify: bool = False
     insecure: bool = False
     grace: float = 10.0
+    visits: tuple[VisitSpec, ...] = ()

@@ -36,7 +36,7 @@ from tunnelkit.state.users import Users
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes
 from tunnelkit.wire.native.frames import WireError
-from tunnelkit.wire.native.messages import Challenge, Login, Proof, Welcome
+from tunnelkit.wire.native.login import Challenge, Login, Proof, Welcome
 from tunnelkit.wire.token import Token
 
 SECRET = "ue5xkq3dznb7w2yhj4ltv6pamrs2cfgo"

@@ -27,7 +27,8 @@ from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ServerTLS
 from tunnelkit.wire.certificate import CertificatePair
 from tunnelkit.wire.native.codec import said
-from tunnelkit.wire.native.messages import VERSION, Refused
+from tunnelkit.wire.native.login import VERSION
+from tunnelkit.wire.native.messages import Refused
 from tunnelkit.wire.sniff import OPENING, exactly
 
 PORT = 8910

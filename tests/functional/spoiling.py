@@ -12,14 +12,8 @@ from typing import TypeAlias
 from tests.functional.rubbish import frame, message
 from tests.functional.spoken import Impostor, Speaker, welcome
 from tunnelkit.wire.native.codec import said
-from tunnelkit.wire.native.messages import (
-    Challenge,
-    ClientHello,
-    Login,
-    ServerHello,
-    Start,
-    Want,
-)
+from tunnelkit.wire.native.login import Challenge, ClientHello, Login, ServerHello
+from tunnelkit.wire.native.messages import Start, Want
 
 Spoil: TypeAlias = Callable[[Impostor, Speaker], None]
 """What a server does with a new control channel."""

@@ -34,19 +34,21 @@ from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.certificate import bindingHash
 from tunnelkit.wire.native.codec import fromClient, fromServer, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, encode
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     Challenge,
     ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
-    ServerHello,
-    Welcome,
     Work,
 )
 from tunnelkit.wire.sniff import OPENING

@@ -187,7 +187,8 @@ class OpenTests(PublishedCase):
         refusal = self.refusal(self.open(one, kind="carrier-pigeon"))
         self.assertEqual((refusal.code, refusal.retry), (codes.KIND, False))
         self.assertEqual(
-            refusal.reason, "this server publishes no 'carrier-pigeon', only tcp, udp"
+            refusal.reason,
+            "this server publishes no 'carrier-pigeon', only private, tcp, udp",
         )
 
     def test_name(self) -> None:

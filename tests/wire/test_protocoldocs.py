@@ -68,31 +68,34 @@ from tunnelkit.wire.native.frames import (
     WireError,
     encode,
 )
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
-    Bye,
-    Certificates,
     Challenge,
     ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
+    Bye,
+    Certificates,
     Close,
     Closed,
+    Dial,
     Drain,
     Flow,
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 from tunnelkit.wire.token import Token
@@ -228,6 +231,7 @@ SHAPES: Final[Mapping[str, type]] = {
         each.name: each
         for each in (
             *(Login, Challenge, Proof, Welcome, Refused, Open, Opened, Close, Closed),
+            Dial,
             *(Want, Ping, Pong, Certificates, Vouched, Drain, Bye, Work, Start),
             *(Flow, FlowEnd),
         )
@@ -560,6 +564,14 @@ class StreamExampleTests(SynchronousTestCase):
         self.assertEqual(transport.value(), says("S", "example-refusal"))
         self.assertEqual(owner.rested, 2)
 
+    def test_dial(self) -> None:
+        """
+        A private tunnel is asked for and given by the page's bytes.
+        """
+        self.assertEqual(says("C", "example-dial"), said(Dial(4, "ssh")))
+        start = Start(1, "ssh", "private", "", "", dial=4)
+        self.assertEqual(says("S", "example-dial"), said(start))
+
     def visit(self, work: WorkEnd, example: str) -> tuple[RawEnd, Socket]:
         """
         Let a visitor come to the server as in an example.
@@ -631,11 +643,11 @@ class CodeTableTests(SynchronousTestCase):
 
 
 LIMITS: Final[Mapping[str, str]] = {
-    "payload of a DATA frame": "wire.frames.LONGEST",
+    "payload of a DATA frame": "wire.native.frames.LONGEST",
     "window of a stream compressed by zstd": "wire.packing.WINDOW",
-    "reason of a RESET": "wire.frames._REASON",
-    "text in a message": "wire.codec._TEXT",
-    "list in a message": "wire.codec._ITEMS",
+    "reason of a RESET": "wire.native.frames._REASON",
+    "text in a message": "wire.native.codec._TEXT",
+    "list in a message": "wire.native.codec._ITEMS",
     "iterations, from and to": "state.verifier.ITERATIONS"
     " control.login._MOST_ITERATIONS",
     "first bytes; TLS handshake; opening to login, each": "dialects.doorway.PATIENCE",

@@ -162,6 +162,12 @@ class WorkPool:
         self._peak = max(self._peak, len(self._busy) + len(self._waiting))
         return waiting.addTimeout(PATIENCE, self._clock, _tooLate)
 
+    def lends(self, work: IWorkEnd) -> bool:
+        """
+        Say whether a work connection that was taken is still there.
+        """
+        return work in self._busy
+
     def fill(self) -> None:
         """
         Ask for what is missing, once a turn of the reactor.

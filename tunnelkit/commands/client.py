@@ -10,6 +10,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.application.service import IService
@@ -30,6 +31,7 @@ from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.private.spec import parseVisit
 from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
 
 T = TypeVar("T")
@@ -96,17 +98,26 @@ class Options(ServerOptions):
         host: Callable[[], str] = socket.gethostname,
     ) -> None:
         super().__init__(environ, host)
-        self["tunnel"] = self["allow"] = None
+        self["tunnel"] = self["visit"] = self["allow"] = None
 
     def opt_tunnel(self, tunnel: str) -> None:
         """
         What to publish: KIND:[HOST:]PORT or KIND:unix=PATH, then :port=PUBLIC for the
         public port (else the server picks one and keeps it), :name=NAME, :proxy=v1 or
         v2 for a PROXY header, :limit=10MB/s and :compress=zstd or deflate; such as
-        tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh. May be given several times; one
-        is needed.
+        tcp:8000, tcp:10.0.0.5:22:port=2222:name=ssh. private:[HOST:]PORT:name=NAME has
+        no public port: other clients --visit it, of the users in :visitors=USER+USER.
+        May be given several times; one is needed, or a --visit.
         """
         self["tunnel"] = [*(self["tunnel"] or ()), tunnel]
+
+    def opt_visit(self, visit: str) -> None:
+        """
+        Which private tunnel of another client is to be reached from here, and at which
+        port: NAME:PORT or NAME:PORT:interface=ADDRESS (else of this machine alone), or
+        NAME:unix=PATH; such as ssh:2222. May be given several times.
+        """
+        self["visit"] = [*(self["visit"] or ()), visit]
 
     def opt_allow(self, pattern: str) -> None:
         """
@@ -126,8 +137,10 @@ class Options(ServerOptions):
         if dialect is None:
             refuseAbroad(self)
             name = self.one("name", clientName, self.hostName())
-            self.settings = self.makeSettings(name, tunnels, grace)
-            _checkTunnels(tunnels)
+            visits = self.every("visit", parseVisit)
+            made = self.makeSettings(name, tunnels, grace)
+            self.settings = replace(made, visits=visits)
+            _checkTunnels(self.settings)
         else:
             name = self.one("name", clientName, "")
             self.abroad = abroadSettings(self, dialect, name, tunnels, grace)
@@ -177,10 +190,15 @@ def clientName(text: str) -> str:
     return text
 
 
-def _checkTunnels(tunnels: Sequence[TunnelSpec]) -> None:
-    if not tunnels:
+def _checkTunnels(settings: ClientSettings) -> None:
+    tunnels, visits = settings.tunnels, settings.visits
+    if not tunnels and not visits:
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
+        )
+    for at in _twice(visit.at for visit in visits):
+        raise UsageError(
+            f"--visit: two visits are to be at {at}: give each a place of its own"
         )
     for tunnel in tunnels:
         if tunnel.subdomain:

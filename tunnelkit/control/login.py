@@ -27,7 +27,7 @@ from scramp import ScramClient, ScramException, ScramMechanism
 from tunnelkit.state.verifier import ITERATIONS, Verifier
 from tunnelkit.wire import codes
 from tunnelkit.wire.native.frames import WireError
-from tunnelkit.wire.native.messages import Challenge, Login, Proof, Welcome
+from tunnelkit.wire.native.login import Challenge, Login, Proof, Welcome
 from tunnelkit.wire.token import Token, isUserName
 
 _BOUND: Final = "SCRAM-SHA-256-PLUS"

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.control.test_spaces -*-
 """
-Spaces: the leases of TCP's and of UDP's ports, which have nothing to do with each other
-but the store.
+Spaces: the leases of TCP's and of UDP's ports and of private tunnels' names, which have
+nothing to do with each other but the store.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from tunnelkit.control.leases import Leases
+from tunnelkit.control.nameleases import SPACE, NameLeases
 from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.wire.ports import PortSet
 
-SPACES: Final = ("tcp", "udp")
+PORTS: Final = ("tcp", "udp")
 """The spaces of ports, as the store calls them."""
 
 
@@ -45,8 +46,8 @@ class Spaces:
         @param now: gives the time, in seconds since 1970.
         @param choose: gives a random number below its argument.
         """
-        shared = SharedStore(store, len(SPACES))
-        self.bySpace = {
+        shared = SharedStore(store, len(PORTS) + 1)
+        self.bySpace: dict[str, Leases] = {
             space: Leases(
                 shared,
                 allowed,
@@ -56,8 +57,11 @@ class Spaces:
                 space=space,
                 picked=picked,
             )
-            for space in SPACES
+            for space in PORTS
         }
+        self.bySpace[SPACE] = NameLeases(
+            shared, allowed, clock=clock, now=now, choose=choose
+        )
 
     @property
     def trouble(self) -> str | None:

@@ -32,7 +32,8 @@ from tunnelkit.relay.secure import ALPN, TLS13, Seen, ServerTLS, seen
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.native.codec import said
-from tunnelkit.wire.native.messages import VERSION, Refused
+from tunnelkit.wire.native.login import VERSION
+from tunnelkit.wire.native.messages import Refused
 from tunnelkit.wire.sniff import OPENING, Opening, sniff
 
 GUESTS: Final = 1024

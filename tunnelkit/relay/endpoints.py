@@ -21,6 +21,7 @@ from twisted.internet.interfaces import (
     IReactorTCP,
     IReactorTime,
     IReactorUDP,
+    IReactorUNIX,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory
@@ -32,7 +33,7 @@ BACKLOG: Final = 4096
 waited for 14 s."""
 
 
-class IPortableReactor(IReactorTCP, IReactorTime, IReactorUDP):
+class IPortableReactor(IReactorTCP, IReactorTime, IReactorUDP, IReactorUNIX):
     """
     What the portable relay needs of a reactor.
     """

@@ -5,23 +5,56 @@ Kinds: what can be published.  A kind is one module a side, entered here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
 
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
-from tunnelkit.tunnels.published import PublicKind
-from tunnelkit.tunnels.spec import KindParser, parseTCP, parseUDP
+from tunnelkit.tunnels.published import PRIVATE, PublicKind
+from tunnelkit.tunnels.spec import KindParser, parsePrivate, parseTCP, parseUDP
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.tunnels.udp import PublicUDP
 
-PARSERS: Final[Mapping[str, KindParser]] = {"tcp": parseTCP, "udp": parseUDP}
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """
+    A kind that few servers have, imported when a tunnel of it is opened.
+
+    @ivar space: which ports its tunnels have.
+    @ivar module: where it is.
+    @ivar name: what it is called there.
+    """
+
+    space: str
+    module: str
+    name: str
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """
+        Make a tunnel.
+        """
+        return getattr(import_module(self.module), self.name)(*args, **named)
+
+
+PARSERS: Final[Mapping[str, KindParser]] = {
+    "tcp": parseTCP,
+    "udp": parseUDP,
+    "private": parsePrivate,
+}
 """Reads what C{--tunnel} says."""
 
 LOCAL: Final[Mapping[str, type[LocalTCP] | type[LocalUDP]]] = {
     "tcp": LocalTCP,
     "udp": LocalUDP,
+    "private": LocalTCP,
 }
 """The client's side: what is behind a tunnel."""
 
-PUBLIC: Final[Mapping[str, PublicKind]] = {"tcp": PublicTCP, "udp": PublicUDP}
+PUBLIC: Final[Mapping[str, PublicKind]] = {
+    "tcp": PublicTCP,
+    "udp": PublicUDP,
+    "private": Late(PRIVATE, "tunnelkit.tunnels.private.published", "PrivateTCP"),
+}
 """The server's side: what is before a tunnel."""

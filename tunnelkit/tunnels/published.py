@@ -5,8 +5,8 @@ Published: the tunnels of all sessions, and who gets a port that two ask for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
@@ -31,12 +31,17 @@ from tunnelkit.wire.codes import (
     FULL,
     KIND,
     NAME,
+    NAME_LIVE,
     PORT_LIVE,
     PORT_TAKEN,
     WITHDRAWN,
 )
-from tunnelkit.wire.native.messages import Open
+from tunnelkit.wire.native.messages import Dial, Open
 from tunnelkit.wire.packing import PACKERS, isAble
+
+if TYPE_CHECKING:
+    from tunnelkit.control.nameleases import NameLeases
+    from tunnelkit.tunnels.private.published import PrivateTCP
 
 PROBE: Final = (0.4, 2.0)
 """Seconds that a session whose port another client asks for has to answer: at least,
@@ -44,8 +49,37 @@ and at most."""
 _PICKS: Final = 16
 """Ports that are tried where the server picks one."""
 
+PRIVATE: Final = "private"
+"""The space of tunnels that have a name in place of a port."""
+
 PublicTunnel: TypeAlias = PublicTCP | PublicUDP
-PublicKind: TypeAlias = type[PublicTCP] | type[PublicUDP]
+
+
+class PublicKind(Protocol):
+    """
+    Makes tunnels of a kind.
+    """
+
+    @property
+    def space(self) -> str:
+        """
+        Which ports they have.
+        """
+
+    def __call__(
+        self,
+        session: Session,
+        name: str,
+        lease: Lease,
+        address: str,
+        relay: IRelay,
+        clock: IReactorTime,
+        withdrawn: Callable[[Any, Deferred[object]], None],
+        compress: str = "",
+    ) -> PublicTunnel:
+        """
+        Make one.
+        """
 
 
 class Published:
@@ -77,7 +111,7 @@ class Published:
         self._relay = relay
         self._clock = clock
         self._kinds = kinds
-        self._binds = {"tcp": bind, "udp": bindUDP or bind}
+        self._binds = {"tcp": bind, "udp": bindUDP or bind, PRIVATE: ""}
         self._hostname = hostname
         self._closing: set[Deferred[object]] = set()
         self._taken: set[tuple[str, int]] = set()
@@ -114,6 +148,21 @@ class Published:
                 tunnel=request.tunnel,
             )
         return tunnel
+
+    def dial(self, session: Session, request: Dial) -> Deferred[None]:
+        """
+        Bring a client to a private tunnel of another one.
+
+        @return: fires when it is there.
+        @raise Refusal: it cannot be; the words are for the client's user.
+        """
+        if self._closed:
+            raise _stopping()
+        # Most servers never need it.
+        from tunnelkit.tunnels.private.published import called
+
+        names = cast("NameLeases", self._leases[PRIVATE])
+        return called(names.holder(request.tunnel), session, request)
 
     def status(self, sessions: list[Session]) -> tuple[TunnelStatus, ...]:
         """
@@ -174,12 +223,14 @@ class Published:
             session,
             request.tunnel,
             lease,
-            self._address(session, request.kind, lease.port),
+            self._address(session, request, kind, lease.port),
             self._relay,
             self._clock,
             self._withdrawn,
             request.compress,
         )
+        if kind.space == PRIVATE:
+            cast("PrivateTCP", tunnel).restrict(request)
         bind = self._binds[kind.space]
         try:
             tunnel.listen(bind)
@@ -250,8 +301,13 @@ class Published:
             )
         holder.displace(contested.lease.tunnel, client)
 
-    def _address(self, session: Session, kind: str, port: int) -> str:
-        return f"{kind}://{HostPort(self._hostname or session.identity.host, port)}"
+    def _address(
+        self, session: Session, request: Open, kind: PublicKind, port: int
+    ) -> str:
+        if kind.space == PRIVATE:
+            return f"{request.kind}://{request.tunnel}"
+        at = HostPort(self._hostname or session.identity.host, port)
+        return f"{request.kind}://{at}"
 
     def _tell(self, lease: Lease, error: CannotListenError) -> None:
         """
@@ -298,6 +354,14 @@ def _unable(compress: str) -> Refusal:
 
 def _live(lease: Lease, holder: Session) -> Refusal:
     identity = holder.identity
+    if lease.space == PRIVATE:
+        return Refusal(
+            NAME_LIVE,
+            f"the name {lease.tunnel} is published by {legible(identity.client)} from"
+            f" {identity.peer}, which is alive: stop that client, or give this tunnel"
+            " another name with name=NAME",
+            retry=True,
+        )
     return Refusal(
         PORT_LIVE,
         f"port {lease.port} is published by {legible(identity.client)} from"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from tunnelkit.wire.address import (
@@ -20,6 +21,7 @@ from tunnelkit.wire.address import (
 )
 from tunnelkit.wire.packing import PACKERS, isAble
 from tunnelkit.wire.rate import parseRate, parseSize
+from tunnelkit.wire.token import isUserName
 
 _LONGEST_NAME: Final = 200
 _PROXY_VERSIONS: Final = {"v1": 1, "v2": 2}
@@ -34,6 +36,16 @@ _TCP_OPTIONS: Final = (
     "proxy",
     "subdomain",
     "unix",
+)
+_PRIVATE_OPTIONS: Final = (
+    "burst",
+    "limit",
+    "limit-in",
+    "limit-out",
+    "name",
+    "proxy",
+    "unix",
+    "visitors",
 )
 _UDP_OPTIONS: Final = (
     "burst",
@@ -85,6 +97,10 @@ class TunnelSpec:
         empty for not at all.
     @ivar subdomain: the name that is to lead to it below the server's domain, where a
         dialect has such; empty for none in particular.
+    @ivar visitors: with a private tunnel: the users who may visit it; none for its own
+        user.
+    @ivar keyFile: with a private tunnel: the file of the key by which the two clients
+        encrypt between them, or None.
     """
 
     kind: str
@@ -95,6 +111,8 @@ class TunnelSpec:
     limits: Limits = Limits()
     compress: str = ""
     subdomain: str = ""
+    visitors: tuple[str, ...] = ()
+    keyFile: Path | None = None
 
     def __post_init__(self) -> None:
         if not isTunnelName(self.name):
@@ -221,6 +239,41 @@ def parseUDP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
     )
 
 
+def parsePrivate(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
+    """
+    Read what follows C{private:}, which is C{[HOST:]PORT} or C{unix=PATH}, and the
+    options.
+
+    @raise ValueError: the text says what is wrong.
+    """
+    _checkOptions("private", options, _PRIVATE_OPTIONS)
+    if "name" not in options:
+        raise ValueError(
+            "a private tunnel has no port, only a name: give it with name=NAME"
+        )
+    return TunnelSpec(
+        kind="private",
+        local=_local("private", arguments, options.get("unix")),
+        name=options["name"],
+        proxy=_proxyVersion(options.get("proxy")),
+        limits=_limits(options),
+        visitors=_users(options.get("visitors")),
+    )
+
+
+def _users(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    users = text.split("+")
+    for user in users:
+        if not isUserName(user):
+            raise ValueError(
+                f"visitors={text}: {user!r} is no user's name: write them as they stand"
+                " in their tokens, with + between them, such as visitors=alice+bob"
+            )
+    return tuple(dict.fromkeys(users))
+
+
 def _checkOptions(kind: str, options: Iterable[str], known: tuple[str, ...]) -> None:
     for name in options:
         if name not in known:
@@ -258,7 +311,7 @@ def _local(kind: str, arguments: list[str], path: str | None) -> LocalAddress:
     if path is not None:
         if arguments:
             raise ValueError("it has both unix=PATH and a port: give one of them")
-        return _socketPath(path)
+        return socketPath(path)
     match arguments:
         case [port]:
             return parseHostPort(f"127.0.0.1:{port}")
@@ -272,7 +325,12 @@ def _local(kind: str, arguments: list[str], path: str | None) -> LocalAddress:
     )
 
 
-def _socketPath(path: str) -> SocketPath:
+def socketPath(path: str) -> SocketPath:
+    """
+    Read the path of a UNIX socket.
+
+    @raise ValueError: it is none.
+    """
     if not path or "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(
             f"unix={path}: it is not the path of a UNIX socket, "

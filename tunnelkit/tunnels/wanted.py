@@ -115,7 +115,14 @@ class Wanted:
         spec = self.spec
         asked = channel.open(
             lambda id: Open(
-                id, spec.name, spec.kind, spec.port, self._lease, spec.compress
+                id,
+                spec.name,
+                spec.kind,
+                spec.port,
+                self._lease,
+                spec.compress,
+                spec.visitors,
+                spec.keyFile is not None,
             )
         )
         asked.addCallbacks(

@@ -31,15 +31,8 @@ from tunnelkit.tunnels.published import Published
 from tunnelkit.wire.certificate import bindingHash
 from tunnelkit.wire.native.codec import fromServer, said
 from tunnelkit.wire.native.frames import FrameDecoder, Message
-from tunnelkit.wire.native.messages import (
-    Challenge,
-    ClientHello,
-    FromClient,
-    FromServer,
-    ServerHello,
-    Welcome,
-    Work,
-)
+from tunnelkit.wire.native.login import Challenge, ClientHello, ServerHello, Welcome
+from tunnelkit.wire.native.messages import FromClient, FromServer, Work
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.sniff import OPENING
 from tunnelkit.wire.token import Token

@@ -27,27 +27,29 @@ from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import bindingHash
 from tunnelkit.wire.native.codec import fromClient, said
 from tunnelkit.wire.native.frames import Data, FrameDecoder, Message, encode
+from tunnelkit.wire.native.login import (
+    Challenge,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
 from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    Challenge,
-    ClientHello,
     Close,
     Closed,
     Drain,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Vouched,
     Want,
-    Welcome,
 )
 from tunnelkit.wire.sniff import OPENING
 from tunnelkit.wire.token import Token

@@ -36,19 +36,16 @@ from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificatePair, bindingHash
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import Data, encode
+from tunnelkit.wire.native.login import Challenge, ClientHello, Login, Proof
 from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    Challenge,
-    ClientHello,
     Close,
     Closed,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
     Vouched,
     Want,

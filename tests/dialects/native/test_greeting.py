@@ -25,12 +25,8 @@ from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.relay.connection import socketTransport
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import Data, encode
-from tunnelkit.wire.native.messages import (
-    ClientHello,
-    Ping,
-    Refused,
-    ServerHello,
-)
+from tunnelkit.wire.native.login import ClientHello, ServerHello
+from tunnelkit.wire.native.messages import Ping, Refused
 from tunnelkit.wire.sniff import OPENING
 
 

@@ -26,7 +26,8 @@ from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.native.frames import WireError
-from tunnelkit.wire.native.messages import Closed, Drain, Open, Opened, Start, Welcome
+from tunnelkit.wire.native.login import Welcome
+from tunnelkit.wire.native.messages import Closed, Drain, Open, Opened, Start
 
 WELCOME = Welcome("v=x", "session1", "0123abcd", 5, 12, 100)
 START = Start(1, "web", "tcp", "192.0.2.9:6000", "198.51.100.1:9000")

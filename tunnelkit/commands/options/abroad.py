@@ -16,6 +16,7 @@ from tunnelkit.commands.options.login import ServerOptions
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Place
 from tunnelkit.dialects.foreign import ClientWords
 from tunnelkit.dialects.known import CLIENTS, FILES
+from tunnelkit.tunnels.published import PRIVATE
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.certificate import parseFingerprint
 
@@ -28,6 +29,7 @@ OPTIONS: Final = (
     "ca",
     "name",
     "tunnel",
+    "visit",
     "allow",
 )
 """Options that some of the dialects take, and some do not."""
@@ -101,6 +103,12 @@ def abroadSettings(
         if origin is not None and _group(option) not in dialect.takes:
             raise UsageError(
                 f"{origin} makes no sense with the dialect {dialect.name}: leave it out"
+            )
+    for tunnel in tunnels:
+        if tunnel.kind.startswith(PRIVATE):
+            raise UsageError(
+                f"--tunnel: {tunnel.name} is a private tunnel, which servers of other"
+                " systems do not have: leave it out, or --dialect"
             )
     words = _words(options, dialect)
     settings = AbroadSettings(

@@ -151,6 +151,7 @@ class ServerOptions(LoginOptions):
         "server": text,
         "name": text,
         "tunnel": texts,
+        "visit": texts,
         "grace": number,
         "dialect": text,
         "ca": text,

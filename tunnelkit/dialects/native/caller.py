@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tunnelkit.wire.native.messages import VERSION, Closed, Drain, Welcome
+from tunnelkit.wire.native.login import VERSION, Welcome
+from tunnelkit.wire.native.messages import Closed, Drain
 from tunnelkit.wire.token import Token
 
 

@@ -25,20 +25,27 @@ from tunnelkit.dialects.native.caller import (
     Parting,
     otherVersion,
 )
+from tunnelkit.dialects.native.requests import DIALLING, Requests
+from tunnelkit.interfaces import IWorkEnd
 from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes
 from tunnelkit.wire.certificate import CertificateError, bindingHash
 from tunnelkit.wire.native.codec import fromServer, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
-    Bye,
-    Certificates,
     Challenge,
     ClientHello,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
+    Bye,
+    Certificates,
     Close,
     Closed,
+    Dial,
     Drain,
     FromClient,
     Open,
@@ -46,15 +53,14 @@ from tunnelkit.wire.native.messages import (
     Ping,
     Pong,
     Refused,
-    ServerHello,
+    Start,
     Vouched,
     Want,
-    Welcome,
 )
 from tunnelkit.wire.sniff import OPENING
 
 PATIENCE: Final = 10.0
-"""Seconds for the login, and for the answer to a request."""
+"""Seconds for the login."""
 CLOSING: Final = 5.0
 """Seconds that a close may take before it becomes a reset."""
 _KEPT: Final = 60
@@ -67,6 +73,8 @@ _Receivers: TypeAlias = Mapping[type, Callable[["CallingChannel", Any], None]]
 class CallingChannel(Holder):
     """
     A control channel to a server.
+
+    @ivar requests: what it was asked for and has not answered.
     """
 
     _log = Logger()
@@ -95,9 +103,8 @@ class CallingChannel(Holder):
         self._deadline: IDelayedCall | None = None
         self._lost = False
         self._gone: Deferred[None] = Deferred()
-        # Each with the kind of answer that it gets if it is not refused.
-        self._requests: dict[int, tuple[Deferred[Any], type]] = {}
-        self._request = 0
+        self.requests = Requests(self._send, clock)
+        self._dials = False
         self.heartbeat = Heartbeat(clock, self._ping, self._silent)
 
     def held(self, connection: Connection) -> None:
@@ -122,7 +129,7 @@ class CallingChannel(Holder):
         @param request: makes the request of its number.
         @return: fails with L{Refusal}.
         """
-        return self._ask(request, Opened)
+        return self.requests.ask(request, Opened)
 
     def close(self, tunnel: str) -> Deferred[Closed]:
         """
@@ -130,7 +137,24 @@ class CallingChannel(Holder):
 
         @return: fails with L{Refusal}.
         """
-        return self._ask(lambda id: Close(id, tunnel), Closed)
+        return self.requests.ask(lambda id: Close(id, tunnel), Closed)
+
+    def dial(
+        self, tunnel: str, kind: str = "private", sealed: bool = False
+    ) -> Deferred[IWorkEnd]:
+        """
+        Ask for a stream to a private tunnel of another client.
+
+        @param sealed: whether what is said there is encrypted from end to end.
+        @return: the end of that stream, which is to be joined or refused; fails with
+            L{Refusal}.
+        """
+        if not self._dials:
+            reason = f"{self._server} knows no private tunnels: have it updated"
+            return fail(Refusal(codes.KIND, reason))
+        return self.requests.ask(
+            lambda id: Dial(id, tunnel, kind, sealed), Start, DIALLING
+        )
 
     def leave(self, reason: str) -> Deferred[None]:
         """
@@ -141,23 +165,6 @@ class CallingChannel(Holder):
         self._send(Bye("", reason))
         self._part(Parting("", reason, True), orderly=True)
         return self._gone
-
-    def _ask(
-        self, request: Callable[[int], Open | Close], answer: type
-    ) -> Deferred[Any]:
-        if self._parting is not None:
-            return fail(_over(self._parting))
-        self._request += 1
-        answered: Deferred[Any] = Deferred()
-        self._requests[self._request] = answered, answer
-        answered.addTimeout(PATIENCE, self._clock, _unanswered)
-        answered.addBoth(self._forget, self._request)
-        self._send(request(self._request))
-        return answered
-
-    def _forget(self, result: Any, number: int) -> Any:
-        del self._requests[number]
-        return result
 
     def _send(self, message: FromClient) -> None:
         if self._parting is None:
@@ -266,6 +273,7 @@ class CallingChannel(Holder):
     def _welcomeReceived(self, welcome: Welcome) -> None:
         self._login.check(welcome)
         self._receivers = self._loggedIn
+        self._dials = welcome.dials
         if self._deadline is not None:
             self._deadline.cancel()
         self.heartbeat.pace(welcome.heartbeat, welcome.silence)
@@ -274,22 +282,19 @@ class CallingChannel(Holder):
         self._listener.loggedIn(welcome, self._bound)
 
     def _refusedReceived(self, refused: Refused) -> None:
-        waiting, _ = self._requests.get(refused.id, (None, None))
-        if waiting is not None:
-            waiting.errback(Refusal(refused.code, refused.reason, refused.retry))
-        elif not refused.id:
+        refusal = Refusal(refused.code, refused.reason, refused.retry)
+        if self.requests.refused(refused.id, refusal):
+            return
+        if not refused.id:
             reason = refused.reason
             if refused.code == codes.VERSION:
                 reason = otherVersion(self._server, refused.versions)
             self._part(Parting(refused.code, reason, refused.retry))
 
     def _answerReceived(self, answer: Opened | Closed) -> None:
-        waiting, expected = self._requests.get(answer.id, (None, None))
-        if waiting is not None:
-            if type(answer) is not expected:
-                raise WireError(f"{answer.name} answers another request")
-            waiting.callback(answer)
-        elif isinstance(answer, Opened):
+        if self.requests.answered(answer.id, type(answer), answer):
+            return
+        if isinstance(answer, Opened):
             # Too late: nobody waits for it any more.
             self.close(answer.tunnel).addErrback(lambda _: None)
         elif not answer.id:
@@ -342,8 +347,7 @@ class CallingChannel(Holder):
             self._close(orderly)
         self._listener.parted(parting)
         # Behind that, so that nobody takes it for an answer of the server's.
-        for waiting, _ in [*self._requests.values()]:
-            waiting.errback(_over(parting))
+        self.requests.fail(_over(parting))
 
     def _close(self, orderly: bool) -> None:
         transport = self.connection.transport
@@ -390,9 +394,3 @@ class CallingChannel(Holder):
 
 def _over(parting: Parting) -> Refusal:
     return Refusal(parting.code, parting.reason, retry=True)
-
-
-def _unanswered(result: Any, seconds: float) -> Any:
-    if isinstance(result, Failure):
-        raise Refusal(codes.SILENT, f"no answer in {seconds:.0f} seconds", retry=True)
-    return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -27,26 +27,29 @@ from tunnelkit.wire.address import unmapped
 from tunnelkit.wire.certificate import CertificateError, bindingHash, fingerprint
 from tunnelkit.wire.native.codec import fromClient, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.native.messages import (
+from tunnelkit.wire.native.login import (
     VERSION,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
+from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    ClientHello,
     Close,
     Closed,
+    Dial,
     Drain,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Vouched,
     Want,
-    Welcome,
 )
 
 AT_ONCE: Final = 16
@@ -255,7 +258,10 @@ class ControlChannel(Holder):
         self._receivers = self._loggedIn
         giveUpAfter(self.connection.transport, SILENCE)
         self.send(
-            Welcome(final, session.id, session.key.hex(), INTERVAL, SILENCE, TUNNELS)
+            Welcome(
+                *(final, session.id, session.key.hex(), INTERVAL, SILENCE, TUNNELS),
+                dials=True,
+            )
         )
         # The certificate may have changed since this connection was made.
         if self._bound and {*self._house.shown()} != {*self._ownHashes()}:
@@ -291,14 +297,25 @@ class ControlChannel(Holder):
         return () if seen is None else (fingerprint(seen.certificate),)
 
     def _openReceived(self, request: Open) -> None:
+        opened = self._house.published.open(self._allowed(), request)
+        opening = Deferred.fromCoroutine(opened)
+        opening.addCallback(lambda tunnel: self._opened(request, tunnel))
+        opening.addErrback(self._ebOpen, request)
+
+    def _allowed(self) -> Session:
+        """
+        Give the session.
+
+        @raise Refusal: its user may do nothing any more.
+        """
         assert self._session is not None, "not logged in"
         if self._house.lookup(self._session.identity.user) is None:
             raise Refusal(codes.REVOKED, "the token was revoked, or has expired")
-        opening = Deferred.fromCoroutine(
-            self._house.published.open(self._session, request)
-        )
-        opening.addCallback(lambda tunnel: self._opened(request, tunnel))
-        opening.addErrback(self._ebOpen, request)
+        return self._session
+
+    def _dialReceived(self, request: Dial) -> None:
+        dialling = maybeDeferred(self._house.published.dial, self._allowed(), request)
+        dialling.addErrback(self._ebOpen, request)
 
     def _opened(self, request: Open, tunnel: PublicTunnel) -> None:
         assert self._session is not None, "not logged in"
@@ -306,7 +323,7 @@ class ControlChannel(Holder):
         self.send(opened)
         self._session.pool.fill()
 
-    def _ebOpen(self, failure: Failure, request: Open) -> None:
+    def _ebOpen(self, failure: Failure, request: Open | Dial) -> None:
         refusal = failure.value
         if isinstance(refusal, Refusal):
             refused = Refused(
@@ -371,6 +388,7 @@ class ControlChannel(Holder):
     _inLogin: ClassVar[_Receivers] = {Proof: _proofReceived, Bye: _byeReceived}
     _loggedIn: ClassVar[_Receivers] = {
         Open: _openReceived,
+        Dial: _dialReceived,
         Close: _closeReceived,
         Vouched: _vouchedReceived,
         Ping: _pingReceived,

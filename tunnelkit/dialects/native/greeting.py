@@ -18,7 +18,8 @@ from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.wire import codes
 from tunnelkit.wire.native.codec import fromClient, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
-from tunnelkit.wire.native.messages import VERSION, ClientHello, Refused, Work
+from tunnelkit.wire.native.login import VERSION, ClientHello
+from tunnelkit.wire.native.messages import Refused, Work
 
 
 class Greeting(Holder):

@@ -6,7 +6,7 @@ Line: one login to a server, with the work connections that belong to it.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,12 +17,14 @@ from tunnelkit.carrier.supply import Supply
 from tunnelkit.control.login import workProof
 from tunnelkit.dialects.native.caller import Parting
 from tunnelkit.dialects.native.calling import CallingChannel
-from tunnelkit.interfaces import IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import IStreamEnd, IWorkEnd, IWorkOwner
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
+from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import WireError
-from tunnelkit.wire.native.messages import UDP, Closed, Drain, Start, Welcome, Work
+from tunnelkit.wire.native.login import Welcome
+from tunnelkit.wire.native.messages import UDP, Closed, Drain, Start, Work
 
 DISPLACED: Final = 15.0
 """Seconds that a client waits which another one has displaced, so that two live ones
@@ -73,6 +75,7 @@ class Line:
     One login to the server, until its control channel ends.
 
     @ivar channel: the control channel.
+    @ivar welcome: whether the server has let us in.
     """
 
     _log = Logger()
@@ -80,6 +83,7 @@ class Line:
 
     def __init__(self, client: LineOwner, reached: Reached) -> None:
         self._client = client
+        self.welcome = False
         self._session = ""
         self._key = b""
         self._serial = 0
@@ -106,6 +110,18 @@ class Line:
             if opened:
                 self.channel.close(tunnel.spec.name).addErrback(lambda _: None)
 
+    def dial(
+        self, tunnel: str, kind: str = "private", sealed: bool = False
+    ) -> Deferred[IStreamEnd]:
+        """
+        Ask for a stream to a private tunnel that another client publishes.
+
+        @param sealed: whether what is said there is encrypted from end to end.
+        @return: the end of that stream, from which nothing is read before it is
+            joined; fails with L{Refusal<tunnelkit.control.session.Refusal>}.
+        """
+        return cast("Deferred[IStreamEnd]", self.channel.dial(tunnel, kind, sealed))
+
     def retired(self) -> bool:
         """
         Close the work connections, none of which carries a stream any more, and say
@@ -131,7 +147,10 @@ class Line:
         return said(Work(self._session, self._serial, proof))
 
     def _started(self, work: IWorkEnd, start: Start) -> None:
-        if start.kind == UDP and self._dock is not None:
+        if start.dial:
+            if not self.channel.requests.answered(start.dial, Start, work):
+                work.refuse(ResetCode.PEER, "the visitor has gone")
+        elif start.kind == UDP and self._dock is not None:
             self._dock.carry(work)
         else:
             self._client.started(work, start)
@@ -151,6 +170,7 @@ class Line:
             raise WireError("the session's key is not hexadecimal") from None
         self._session = welcome.session
         self._bound = bound
+        self.welcome = True
         self._client.loggedIn(self)
 
     def wanted(self, count: int) -> None:

@@ -54,7 +54,7 @@ from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.stream import Attachable
 from tunnelkit.relay.ticks import Ticks
-from tunnelkit.wire.address import HostPort, LocalAddress
+from tunnelkit.wire.address import HostPort, LocalAddress, SocketPath
 
 
 class IFastReactor(ILoopReactor, IPortableReactor):
@@ -82,13 +82,15 @@ class FastRelay:
         self._told = False  # how much the system holds
 
     def listen(
-        self, address: HostPort, arrived: Callable[[IEnd], None]
+        self, address: LocalAddress, arrived: Callable[[IEnd], None]
     ) -> IListeningPort:
         """
         Accept visitors.
 
         @param address: with an empty host, all interfaces of IPv4 and IPv6.
         """
+        if isinstance(address, SocketPath):
+            return self._portable.listen(address, arrived)
         host = address.host or everywhere()
         port = Listening(self.loop, self._reactor, host, address.port, BACKLOG, arrived)
         port.startListening()

@@ -77,14 +77,20 @@ class PortableRelay:
         self._names = Names(reactor)
 
     def listen(
-        self, address: HostPort, arrived: Callable[[IEnd], None]
+        self, address: LocalAddress, arrived: Callable[[IEnd], None]
     ) -> IListeningPort:
         """
         Accept visitors.
 
-        @param address: with an empty host, all interfaces of IPv4 and IPv6.
+        @param address: with an empty host, all interfaces of IPv4 and IPv6; a socket
+            that a dead program left at a path is replaced.
         """
         factory = _Visitors(arrived)
+        if isinstance(address, SocketPath):
+            # Its lock tells a socket that is listened on from one that is left.
+            return self._reactor.listenUNIX(
+                address.path, factory, BACKLOG, mode=0o600, wantPID=True
+            )
         port = self._reactor.listenTCP(
             address.port, factory, BACKLOG, address.host or everywhere()
         )

@@ -19,30 +19,33 @@ from typing import Any, Final, TypeAlias, cast
 
 from tunnelkit.wire.native.frames import Message as MessageFrame
 from tunnelkit.wire.native.frames import WireError, encode, encodedMessage
+from tunnelkit.wire.native.login import (
+    Challenge,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
 from tunnelkit.wire.native.messages import (
     Bye,
     Certificates,
-    Challenge,
-    ClientHello,
     Close,
     Closed,
+    Dial,
     Drain,
     Flow,
     FlowEnd,
     FromClient,
     FromServer,
-    Login,
     Open,
     Opened,
     Ping,
     Pong,
-    Proof,
     Refused,
-    ServerHello,
     Start,
     Vouched,
     Want,
-    Welcome,
     Work,
 )
 
@@ -133,7 +136,18 @@ def _shapes(*kinds: type) -> Mapping[str, _Shape]:
 
 
 _FROM_CLIENT: Final = _shapes(
-    ClientHello, Login, Proof, Open, Close, Work, FlowEnd, Vouched, Ping, Pong, Bye
+    ClientHello,
+    Login,
+    Proof,
+    Open,
+    Dial,
+    Close,
+    Work,
+    FlowEnd,
+    Vouched,
+    Ping,
+    Pong,
+    Bye,
 )
 _FROM_SERVER: Final = _shapes(
     ServerHello,
@@ -233,7 +247,7 @@ def starting(
 # What "starting" writes, where no text in it needs quotes: see RFC 8259 for the number.
 _STARTING: Final = re.compile(
     r'\{"type":"start","stream":(0|[1-9][0-9]{0,9}),"tunnel":"TEXT","kind":"TEXT",'
-    r'"visitor":"TEXT","address":"TEXT"(?:,"compress":"TEXT")?\}'.replace(
+    r'"visitor":"TEXT","address":"TEXT"(?:,"compress":"TEXT")?(?:,"dial":([1-9][0-9]{0,9}))?\}'.replace(
         "TEXT", rf"([ !#-\[\]-~]{{0,{_TEXT}}})"
     )
 )
@@ -249,8 +263,10 @@ def startIn(text: str) -> Start | None:
     found = _STARTING.fullmatch(text)
     if found is None:
         return None
-    stream, tunnel, kind, visitor, address, compress = found.groups("")
-    return Start(int(stream), tunnel, kind, visitor, address, compress)
+    stream, tunnel, kind, visitor, address, compress, dial = found.groups("")
+    return Start(
+        int(stream), tunnel, kind, visitor, address, compress, int(dial) if dial else 0
+    )
 
 
 @cache

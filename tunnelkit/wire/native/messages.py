@@ -11,56 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
-VERSION: Final = 1
-"""The version of the protocol that this program speaks."""
+from tunnelkit.wire.native.login import (
+    Challenge,
+    ClientHello,
+    Login,
+    Proof,
+    ServerHello,
+    Welcome,
+)
 
 UDP: Final = "udp"
 """The kind of a L{Start} that makes a datagram carrier of its work connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientHello:
-    """
-    The client's first message.
-
-    @ivar versions: versions of the protocol that it speaks.
-    @ivar program: its name and version, for people.
-    @ivar host: the host that it dialled; a server without a name of its own uses
-        it in public addresses.
-    """
-
-    name: ClassVar[str] = "hello"
-    versions: tuple[int, ...]
-    program: str
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """
-    The beginning of the SCRAM conversation (RFC 5802).
-
-    @ivar mechanism: C{SCRAM-SHA-256-PLUS} or C{SCRAM-SHA-256}.
-    @ivar first: SCRAM's client-first-message.
-    @ivar client: the client's name: leases are remembered by it.
-    @ivar instance: random, the same for all logins of one running client.
-    """
-
-    name: ClassVar[str] = "login"
-    mechanism: str
-    first: str
-    client: str
-    instance: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """
-    @ivar final: SCRAM's client-final-message.
-    """
-
-    name: ClassVar[str] = "proof"
-    final: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +36,10 @@ class Open:
     @ivar lease: whether port and name stay this user's when the session has ended.
     @ivar compress: how visitors' bytes are to be compressed: C{deflate}, C{zstd}, or
         empty for not at all.
+    @ivar visitors: with a private tunnel: the users who may visit it; without any, the
+        one who publishes it.
+    @ivar sealed: with a private tunnel: whether the two clients encrypt between
+        them.
     """
 
     name: ClassVar[str] = "open"
@@ -84,6 +49,27 @@ class Open:
     port: int = 0
     lease: bool = True
     compress: str = ""
+    visitors: tuple[str, ...] = ()
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """
+    Asks for a stream to a private tunnel, which another client publishes.  The answer
+    is a L{Start} on a work connection, or L{Refused}.
+
+    @ivar id: the request's number, which the answer repeats.
+    @ivar tunnel: the tunnel's name.
+    @ivar kind: what it is to be: C{private}.
+    @ivar sealed: whether this client encrypts what it has to say to the other one.
+    """
+
+    name: ClassVar[str] = "dial"
+    id: int
+    tunnel: str
+    kind: str = "private"
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,56 +145,6 @@ class Bye:
     code: str = ""
     reason: str = ""
     retry: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ServerHello:
-    """
-    The server's first message.
-
-    @ivar version: the version that both speak from here on.
-    @ivar binding: C{endpoint} where login is bound to the server's certificate
-        (RFC 5929, tls-server-end-point), C{none} where something else ends the
-        TLS, or nothing does.
-    @ivar program: its name and version, for people.
-    """
-
-    name: ClassVar[str] = "hello"
-    version: int
-    binding: str
-    program: str
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """
-    @ivar first: SCRAM's server-first-message.
-    """
-
-    name: ClassVar[str] = "challenge"
-    first: str
-
-
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """
-    The client is logged in.
-
-    @ivar final: SCRAM's server-final-message: the server's own proof.
-    @ivar session: the session's id.
-    @ivar key: random, hexadecimal; work connections prove that they know it.
-    @ivar heartbeat: seconds between two L{Ping}s.
-    @ivar silence: seconds without a byte after which a side gives the other up.
-    @ivar tunnels: the most tunnels of this session.
-    """
-
-    name: ClassVar[str] = "welcome"
-    final: str
-    session: str
-    key: str
-    heartbeat: int
-    silence: int
-    tunnels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +251,7 @@ class Start:
     @ivar visitor: the visitor's address, C{HOST:PORT}.
     @ivar address: the address that the visitor came to, C{HOST:PORT}.
     @ivar compress: how the stream's bytes are compressed, both ways.
+    @ivar dial: the number of the L{Dial} that it answers, or 0: a visitor came.
     """
 
     name: ClassVar[str] = "start"
@@ -324,6 +261,7 @@ class Start:
     visitor: str
     address: str
     compress: str = ""
+    dial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +302,7 @@ FromClient: TypeAlias = (
     | Login
     | Proof
     | Open
+    | Dial
     | Close
     | Work
     | FlowEnd

@@ -1,0 +1,142 @@
+"""
+Tests of private tunnels, from a visitor at one client to a service at another, through
+a server, all in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tests.whole import SERVICE, WholeCase
+from tunnelkit.client import Client
+from tunnelkit.state.userfile import addUser
+from tunnelkit.state.verifier import Verifier
+from tunnelkit.wire.token import Token
+
+DOOR: Final = 2222
+SSH: Final = f"private:{SERVICE}:name=ssh"
+BOB: Final = Token("bob", "b" * 32)
+
+
+class PrivateCase(WholeCase):
+    """
+    A server, and clients of two users.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start a server that knows bob.
+        """
+        super().setUp()
+        self.serve()
+
+    def addBob(self) -> None:
+        """
+        Give bob a token.
+        """
+        verifier = Verifier.of(BOB.secret, lambda size: bytes(size))
+        addUser(self.state / "users.toml", BOB.user, verifier)
+        self.server.reload()
+
+    def visitor(self, visit: str = f"ssh:{DOOR}", **changes: Any) -> Client:
+        """
+        Start a client that visits.
+        """
+        client = self.client(visits=(visit,), name="desk", **changes)
+        client.startService()
+        self.network.settle()
+        return client
+
+
+class VisitTests(PrivateCase):
+    """
+    A visitor at one client reaches the service of another.
+    """
+
+    def test_served(self) -> None:
+        """
+        He says something and is answered, each side ends when it likes, and the next
+        one is served by the same connections.
+        """
+        self.publish(SSH)
+        self.visitor()
+        for _ in range(3):
+            self.assertServed(DOOR)
+        for session in self.server._sessions:
+            _, busy, waiting = session.pool.counts
+            self.assertEqual((busy, waiting), (0, 0))
+
+    def test_nothingPublic(self) -> None:
+        """
+        The server listens on no port for it.
+        """
+        before = {*self.network.ports}
+        self.publish(SSH)
+        self.assertEqual({*self.network.ports}, before)
+
+    def test_log(self) -> None:
+        """
+        Both clients' logs say what leads where.
+        """
+        self.publish(SSH)
+        self.visitor()
+        lines = self.log.lines("info")
+        self.assertIn("private://ssh leads to 127.0.0.1:8000 (ssh)", lines)
+        self.assertIn("127.0.0.1:2222 leads to the private tunnel ssh", lines)
+
+    def test_away(self) -> None:
+        """
+        While the server is away visitors are reset, and the log says why.
+        """
+        self.publish(SSH)
+        self.visitor()
+        self.stop(self.server)
+        self.assertUnserved(DOOR)
+        self.assertIn(
+            "visitors of ssh are reset: 127.0.0.1:8910 is away", self.log.lines("warn")
+        )
+        self.serve()
+        self.network.elapse(20)
+        self.assertServed(DOOR)
+
+    def test_unpublished(self) -> None:
+        """
+        So they are while nobody publishes the tunnel; once somebody does they are
+        served.
+        """
+        self.visitor()
+        self.assertUnserved(DOOR)
+        (line,) = self.log.lines("warn")
+        self.assertIn("there is no private tunnel 'ssh' that user default may", line)
+        self.publish(SSH)
+        self.assertServed(DOOR)
+
+    def test_denied(self) -> None:
+        """
+        Another user is refused in the same words, and the server's log tells.
+        """
+        self.addBob()
+        self.publish(SSH)
+        self.visitor(token=BOB)
+        self.assertUnserved(DOOR)
+        self.assertIn(
+            "there is no private tunnel 'ssh' that user bob may visit",
+            self.log.lines("warn")[-1],
+        )
+        self.assertIn(
+            "desk of bob is refused at ssh: it is none of its visitors",
+            self.log.lines("info"),
+        )
+        self.assertEqual(self.services, [])
+
+    def test_admitted(self) -> None:
+        """
+        He is served where the tunnel names him, and its own user is not where it does
+        not name that.
+        """
+        self.addBob()
+        self.publish(f"{SSH}:visitors=bob")
+        self.visitor(token=BOB)
+        self.assertServed(DOOR)
+        self.visitor("ssh:2223")
+        self.assertUnserved(2223)

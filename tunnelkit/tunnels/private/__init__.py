@@ -1,0 +1,3 @@
+"""
+Private tunnels: those whose visitors are other clients of the same server.
+"""
