@@ -213,6 +213,7 @@ def makeClient(
     changed: Callable[[], None] = lambda: None,
     lease: bool = True,
     patient: bool = False,
+    kind: type[Client] | None = None,
 ) -> Client:
     """
     Put a client together.
@@ -220,6 +221,7 @@ def makeClient(
     @param random: gives so many random bytes, such as C{os.urandom}.
     @param failed: told, in one sentence, of a failure that no waiting can mend.
     @param patient: whether it goes on trying at those, too, and tells nobody.
+    @param kind: what it is to be, where that is more.
     """
     relay = relayFor(reactor)
     caller = Caller(
@@ -230,7 +232,7 @@ def makeClient(
         verified=settings.verify,
         nonce=lambda: random(16).hex(),
     )
-    client = Client(
+    client = (kind or Client)(
         makeRoute(settings, reactor, relay),
         caller,
         settings.tunnels,
