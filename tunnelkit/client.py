@@ -26,6 +26,7 @@ from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ClientTLS
 from tunnelkit.settings import ClientSettings
+from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -76,6 +77,12 @@ class Client(Publisher):
             route.open, self._reached, clock, random, failed, patient
         )
         self._line: Line | None = None
+
+    def allow(self, dials: LocalTCP) -> None:
+        """
+        Let the server dial.
+        """
+        self._locals[""] = dials  # what is dialled is no tunnel's, and has no name
 
     def dial(
         self, tunnel: str, kind: str = "private", sealed: bool = False
@@ -244,6 +251,11 @@ def makeClient(
         lease,
         patient,
     )
+    if settings.allow:
+        # Nor is most clients' server one that dials.
+        from tunnelkit.dialects.native.dials import LocalDials
+
+        client.allow(LocalDials(settings.allow, relay, reactor))
     if settings.visits:
         # Most clients have none.
         from tunnelkit.tunnels.private.doors import makeDoors

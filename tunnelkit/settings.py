@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tunnelkit.dialects.remotedialer.allowed import Pattern
 from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -72,6 +73,7 @@ class ClientSettings:
     @ivar insecure: whether plain TCP is spoken.
     @ivar grace: how long streams may go on when the client stops, in seconds.
     @ivar visits: which private tunnels of others it brings visitors to.
+    @ivar allow: what the server may have it dial.
     """
 
     server: HostPort | str
@@ -83,3 +85,4 @@ class ClientSettings:
     insecure: bool = False
     grace: float = 10.0
     visits: tuple[VisitSpec, ...] = ()
+    allow: tuple[Pattern, ...] = ()

@@ -28,6 +28,7 @@ from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means
 from tunnelkit.dialects.known import CLIENTS, FILES
+from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
@@ -121,8 +122,9 @@ class Options(ServerOptions):
 
     def opt_allow(self, pattern: str) -> None:
         """
-        With a dialect whose server says what is dialled: what it may, such as
-        tcp/127.0.0.1:* or unix/run/app.sock. May be given several times.
+        What a program at the server may dial through this client, such as
+        tcp/127.0.0.1:* or unix/run/app.sock; without any it may dial nothing. May be
+        given several times.
         """
         self["allow"] = [*(self["allow"] or ()), pattern]
 
@@ -139,7 +141,8 @@ class Options(ServerOptions):
             name = self.one("name", clientName, self.hostName())
             visits = self.every("visit", parseVisit)
             made = self.makeSettings(name, tunnels, grace)
-            self.settings = replace(made, visits=visits)
+            allow = self.every("allow", parseAllow)
+            self.settings = replace(made, visits=visits, allow=allow)
             _checkTunnels(self.settings)
         else:
             name = self.one("name", clientName, "")
@@ -192,7 +195,7 @@ def clientName(text: str) -> str:
 
 def _checkTunnels(settings: ClientSettings) -> None:
     tunnels, visits = settings.tunnels, settings.visits
-    if not tunnels and not visits:
+    if not tunnels and not visits and not settings.allow:
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
         )

@@ -34,7 +34,7 @@ OPTIONS: Final = (
 )
 """Options that some of the dialects take, and some do not."""
 
-_ALONE: Final = ("ca", "allow")
+_ALONE: Final = ("ca",)
 """Those that our own protocol does not."""
 
 _LACKING: Final = {
