@@ -81,6 +81,13 @@ def needPackage(name: str, least: int) -> None:
         raise SkipTest(f"{name} is {found}, and {least} is needed")
 
 
+PLUGINS: Final = {
+    "twisted/plugins/tunnelkit_endpoints.py",
+    "twisted/plugins/tunnelkit_plugins.py",
+}
+"""What is shipped beside the package."""
+
+
 class InstalledTests(SynchronousTestCase):
     """
     What somebody gets who installs tunnelkit.  Nothing here needs the network.
@@ -161,7 +168,7 @@ class InstalledTests(SynchronousTestCase):
         self.assertIn("tunnelkit/py.typed", wanted)
         with ZipFile(self.built("wheel")) as wheel:
             found = {name for name in wheel.namelist() if ".dist-info/" not in name}
-        self.assertEqual(found, wanted | {"twisted/plugins/tunnelkit_plugins.py"})
+        self.assertEqual(found, wanted | PLUGINS)
 
 
 class CheckoutTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ClientTLS
 from tunnelkit.settings import ClientSettings
+from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -76,6 +77,12 @@ class Client(Publisher):
             route.open, self._reached, clock, random, failed, patient
         )
         self._line: Line | None = None
+
+    def allow(self, dials: LocalTCP) -> None:
+        """
+        Let the server dial.
+        """
+        self._locals[""] = dials  # what is dialled is no tunnel's, and has no name
 
     def dial(
         self, tunnel: str, kind: str = "private", sealed: bool = False
@@ -231,6 +238,7 @@ def makeClient(
     changed: Callable[[], None] = lambda: None,
     lease: bool = True,
     patient: bool = False,
+    kind: type[Client] | None = None,
 ) -> Client:
     """
     Put a client together.
@@ -238,6 +246,7 @@ def makeClient(
     @param random: gives so many random bytes, such as C{os.urandom}.
     @param failed: told, in one sentence, of a failure that no waiting can mend.
     @param patient: whether it goes on trying at those, too, and tells nobody.
+    @param kind: what it is to be, where that is more.
     """
     relay = relayFor(reactor)
     caller = Caller(
@@ -248,7 +257,7 @@ def makeClient(
         verified=settings.verify,
         nonce=lambda: random(16).hex(),
     )
-    client = Client(
+    client = (kind or Client)(
         makeRoute(settings, reactor, relay),
         caller,
         settings.tunnels,
@@ -260,6 +269,11 @@ def makeClient(
         lease,
         patient,
     )
+    if settings.allow:
+        # Nor is most clients' server one that dials.
+        from tunnelkit.dialects.native.dials import LocalDials
+
+        client.allow(LocalDials(settings.allow, relay, reactor))
     if settings.visits or settings.socks:
         # Most clients have none.
         from tunnelkit.tunnels.private.doors import makeDoors

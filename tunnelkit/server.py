@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -20,7 +20,6 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IReactorThreads,
-    IReactorTime,
 )
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,7 +27,7 @@ from zope.interface import implementer
 
 from tunnelkit.control.rotation import Rotation
 from tunnelkit.control.rounds import Round
-from tunnelkit.control.sessions import Sessions
+from tunnelkit.control.sessions import Sessions, Watcher
 from tunnelkit.control.spaces import Spaces
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.house import PROGRAM, House
@@ -45,7 +44,7 @@ from tunnelkit.state.certificates import CertificateWatch, readPair
 from tunnelkit.state.folder import StateError, StateFolder
 from tunnelkit.state.store import SQLiteStore, inThread
 from tunnelkit.state.users import Users, UsersError
-from tunnelkit.status import IStatusSource, ServerStatus
+from tunnelkit.status import IStatusSource, Rooms, ServerStatus
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.kinds import PUBLIC
 from tunnelkit.tunnels.published import Published
@@ -67,20 +66,12 @@ class IServerReactor(IPortableReactor, IReactorThreads):
     """
 
 
-class Rooms(Protocol):
-    """
-    Makes the admin site.
-    """
-
-    def __call__(
-        self, source: IStatusSource, token: str, clock: IReactorTime
-    ) -> IProtocolFactory: ...
-
-
 @implementer(IStatusSource)
 class Server(Service):
     """
     A server, from its state folder to its ports.
+
+    @ivar watchers: those who are told of sessions that come and go.
     """
 
     _log = Logger()
@@ -116,6 +107,7 @@ class Server(Service):
         self._closings: list[Callable[[], object]] = []
         self._draining = self._settled = False
         self._adminAt = ""
+        self.watchers: list[Watcher] = []
 
     # Starting.
 
@@ -172,7 +164,11 @@ class Server(Service):
             folder.usersFile, self._now, settings.token, self._random, speakers
         )
         self._sessions = Sessions(
-            self._reactor, self._now, self._random, self._users.allowed
+            self._reactor,
+            self._now,
+            self._random,
+            self._users.allowed,
+            watchers=self.watchers,
         )
         self._closings.append(self._sessions.stop)
         self._leases = Spaces(

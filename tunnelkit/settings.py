@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tunnelkit.dialects.remotedialer.allowed import Pattern
 from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -75,6 +76,7 @@ class ClientSettings:
     @ivar visits: which private tunnels of others it brings visitors to.
     @ivar socks: where programs that know SOCKS come to, for all of them.
     @ivar keys: by which those say what they say, for each tunnel that has one.
+    @ivar allow: what the server may have it dial.
     """
 
     server: HostPort | str
@@ -88,3 +90,4 @@ class ClientSettings:
     visits: tuple[VisitSpec, ...] = ()
     socks: tuple[HostPort, ...] = ()
     keys: tuple[tuple[str, EndKey], ...] = ()
+    allow: tuple[Pattern, ...] = ()

@@ -5,8 +5,13 @@ Status: how a server does, as the admin rooms show it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from zope.interface import Interface
 
 
@@ -142,3 +147,13 @@ class IStatusSource(Interface):
         """
         Give a picture of this moment.
         """
+
+
+class Rooms(Protocol):
+    """
+    Makes the admin site.
+    """
+
+    def __call__(
+        self, source: IStatusSource, token: str, clock: IReactorTime
+    ) -> IProtocolFactory: ...

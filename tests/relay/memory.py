@@ -392,6 +392,12 @@ class Heard:
         """
         self.told.append("delivered")
 
+    def left(self) -> None:
+        """
+        Nobody is there.
+        """
+        self.told.append("left")
+
     def failed(self, code: ResetCode, reason: str) -> None:
         """
         It failed.

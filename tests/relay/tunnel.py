@@ -243,6 +243,7 @@ class ClientHalf:
     @ivar opening: what is written to the service before anything else.
     @ivar buckets: how fast bytes may go to the service, and from it.
     @ivar packing: how streams are compressed, where they are.
+    @ivar serve: makes what is joined in place of the service, where it does.
     @ivar outcomes: how the joins ended.
     @ivar carriers: datagram carriers.
     @ivar dock: takes those, where there may be some.
@@ -266,6 +267,7 @@ class ClientHalf:
         self.opening = b""
         self.buckets: tuple[Bucket | None, Bucket | None] = None, None
         self.packing: Packing | None = None
+        self.serve: Callable[[], IEnd] | None = None
         self.service = service
         self._reactor = reactor
         self._server = server
@@ -297,6 +299,9 @@ class ClientHalf:
             self.dock.carry(work)
             return
         self.starts.append(start)
+        if self.serve is not None:
+            self._join(self.serve(), work)
+            return
         dialled = maybeDeferred(self.relay.dial, self.service, 10)
         dialled.addCallbacks(
             self._join, self._refuse, callbackArgs=(work,), errbackArgs=(work,)

@@ -28,6 +28,7 @@ from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means
 from tunnelkit.dialects.known import CLIENTS, FILES
+from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
@@ -137,8 +138,9 @@ class Options(ServerOptions):
 
     def opt_allow(self, pattern: str) -> None:
         """
-        With a dialect whose server says what is dialled: what it may, such as
-        tcp/127.0.0.1:* or unix/run/app.sock. May be given several times.
+        What a program at the server may dial through this client, such as
+        tcp/127.0.0.1:* or unix/run/app.sock; without any it may dial nothing. May be
+        given several times.
         """
         self["allow"] = [*(self["allow"] or ()), pattern]
 
@@ -162,6 +164,7 @@ class Options(ServerOptions):
                 visits=visits,
                 socks=self.every("socks", parseSocks),
                 keys=self.describe("key", parseKey),
+                allow=self.every("allow", parseAllow),
             )
             _checkTunnels(self.settings)
         else:
@@ -219,7 +222,7 @@ def _checkTunnels(settings: ClientSettings) -> None:
         raise UsageError(
             "--key is for --socks: a visit has its key in keyFile=FILE: leave it out"
         )
-    if not tunnels and not visits and not settings.socks:
+    if not (tunnels or visits or settings.socks or settings.allow):
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
         )

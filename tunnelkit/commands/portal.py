@@ -22,12 +22,6 @@ from tunnelkit.commands.options.config import (
     texts,
     truth,
 )
-from tunnelkit.commands.options.endpoints import (
-    DEFAULT_PORT,
-    hasIPv6,
-    listening,
-    serverAddress,
-)
 from tunnelkit.commands.options.flags import seconds
 from tunnelkit.commands.options.login import LoginOptions
 from tunnelkit.commands.portalvalues import (
@@ -40,6 +34,12 @@ from tunnelkit.commands.portalvalues import (
     target,
 )
 from tunnelkit.commands.process import inProcess, theReactor
+from tunnelkit.dialects.descriptions import (
+    DEFAULT_PORT,
+    hasIPv6,
+    listening,
+    serverAddress,
+)
 from tunnelkit.portal.addresses.own import MOST as STUN_SERVERS
 from tunnelkit.portal.links.link import PUNCHING
 from tunnelkit.portal.settings import PortalSettings, Target

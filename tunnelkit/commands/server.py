@@ -28,12 +28,6 @@ from tunnelkit.commands.options.config import (
     texts,
     truth,
 )
-from tunnelkit.commands.options.endpoints import (
-    DEFAULT_PORT,
-    hasIPv6,
-    listening,
-    portsOf,
-)
 from tunnelkit.commands.options.flags import (
     GRACE,
     GRACE_OPTION,
@@ -43,6 +37,12 @@ from tunnelkit.commands.options.flags import (
 )
 from tunnelkit.commands.options.foreign import Told
 from tunnelkit.commands.process import inProcess, theReactor
+from tunnelkit.dialects.descriptions import (
+    DEFAULT_PORT,
+    hasIPv6,
+    listening,
+    portsOf,
+)
 from tunnelkit.dialects.foreign import ReadServer
 from tunnelkit.dialects.known import DIALECTS, FILES
 from tunnelkit.dialects.spec import DialectSpec, parseDialect

@@ -16,8 +16,8 @@ from typing import ClassVar, Final
 
 from twisted.python import usage
 
-from tunnelkit.commands.options.endpoints import DEFAULT_PORT
 from tunnelkit.commands.options.flags import CommandOptions
+from tunnelkit.dialects.descriptions import DEFAULT_PORT
 from tunnelkit.state.files import replaceFile
 from tunnelkit.state.folder import DEFAULT_USER, StateFolder, defaultState
 from tunnelkit.state.userfile import User, UsersError, addUser, listUsers, revokeUser

@@ -27,6 +27,8 @@ _LONGEST: Final = 500
 class Comeback:
     """
     One such connection.  Who has it speaks on it, and says here how that went.
+
+    @ivar missed: told each time why the server is not there, or not for us.
     """
 
     _log = Logger()
@@ -47,6 +49,7 @@ class Comeback:
         @param failed: told, in one sentence, of a failure that no waiting can mend.
         @param patient: whether it goes on trying all the same.
         """
+        self.missed: Callable[[str], None] = lambda reason: None
         self._open = open
         self._reached = reached
         self._clock = clock
@@ -102,6 +105,7 @@ class Comeback:
         if lasting and not self._known:
             self._failed(reason)
             return
+        self.missed(reason)
         if reason != self._said:
             self._said = reason
             self._log.warn("{reason}; trying again", reason=reason)

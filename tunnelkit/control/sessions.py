@@ -5,8 +5,8 @@ Sessions: who is logged in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -19,6 +19,24 @@ from tunnelkit.wire.codes import DISPLACED, DRAINING, FULL, REVOKED
 
 MOST: Final = 10_000
 """Sessions at most."""
+
+
+class Watcher(Protocol):
+    """
+    Who is told of sessions that come and go.
+    """
+
+    def came(self, session: Session) -> None:
+        """
+        A client has logged in.
+        """
+
+    def went(self, session: Session, reason: str) -> None:
+        """
+        Its session is over.
+
+        @param reason: why, in words; the client may have written them.
+        """
 
 
 class Sessions:
@@ -35,6 +53,7 @@ class Sessions:
         random: Callable[[int], bytes],
         allowed: Callable[[str], bool],
         most: int = MOST,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         """
         @param now: gives the time, seconds since 1970.
@@ -46,6 +65,8 @@ class Sessions:
         self._random = random
         self._allowed = allowed
         self._most = most
+        self.watchers: list[Watcher] = []
+        self._lasting = watchers
         self._closed = False
         self._chatter = Chatter(self._sum, clock)
         self._byId: dict[str, Session] = {}
@@ -100,6 +121,7 @@ class Sessions:
         )
         self._byId[session.id] = session
         self._byInstance[key] = session
+        self._tell(lambda watcher: watcher.came(session))
         if session.mention():
             self._log.info(
                 "{client} of {user} logged in from {peer}, session {session}",
@@ -140,12 +162,20 @@ class Sessions:
     def _ended(self, session: Session, reason: str) -> None:
         del self._byId[session.id]
         del self._byInstance[session.identity.user, session.identity.instance]
+        self._tell(lambda watcher: watcher.went(session, reason))
         if session.mention():
             self._log.info(
                 "session {session} has ended: {reason}",
                 session=session.shown,
                 reason=legible(reason),
             )
+
+    def _tell(self, tell: Callable[[Watcher], None]) -> None:
+        for watcher in [*self.watchers, *self._lasting]:
+            try:
+                tell(watcher)
+            except Exception:
+                self._log.failure("a bug at who watches sessions")
 
     def _sum(self, user: str, count: int) -> None:
         self._log.info(

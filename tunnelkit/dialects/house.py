@@ -35,7 +35,7 @@ def _noCounts() -> dict[str, int]:
     return dict.fromkeys(names, 0)
 
 
-def _lateBoard() -> Callable[[], Switchboard]:
+def _lateBoard(house: House) -> Callable[[], Switchboard]:
     """
     Make what gives a switchboard, which is loaded when somebody asks first: where
     nobody dials it is of no use.
@@ -43,9 +43,11 @@ def _lateBoard() -> Callable[[], Switchboard]:
 
     @cache
     def board() -> Switchboard:
+        from tunnelkit.dialects.native.dialled import Natives
         from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 
-        return Switchboard()
+        natives = Natives(house.sessions, house.relay, house.clock)
+        return Switchboard(natives)
 
     return board
 
@@ -80,8 +82,11 @@ class House:
     now: Callable[[], float]
     http: Callable[[], Any]
     atEnd: Callable[[Callable[[], object]], None]
-    switchboard: Callable[[], Switchboard] = field(default_factory=_lateBoard)
+    switchboard: Callable[[], Switchboard] = field(init=False)
     counts: dict[str, int] = field(default_factory=_noCounts)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "switchboard", _lateBoard(self))
 
     def chance(self) -> float:
         """

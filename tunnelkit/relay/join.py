@@ -77,6 +77,12 @@ class _Side:
             # Nothing more will be written there: read on, as a reset may follow.
             far.ready()
 
+    def left(self) -> None:
+        # As the kernel does with a socket that is closed.
+        self.settled = self.far.over = True
+        if self.over:
+            self._join.settle()
+
     def delivered(self) -> None:
         self.settled = True
         self._join.settle()

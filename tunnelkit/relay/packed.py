@@ -209,6 +209,13 @@ class Packed:
         self._ended = True
         self._unpack()
 
+    def left(self) -> None:
+        """
+        Pass that on.
+        """
+        if self._receiver is not None:
+            self._receiver.left()
+
     def delivered(self) -> None:
         """
         Pass that on.

@@ -204,6 +204,13 @@ class Sealed:
         self._ended = True
         self._goOn()
 
+    def left(self) -> None:
+        """
+        Pass that on.
+        """
+        if self._receiver is not None:
+            self._receiver.left()
+
     def delivered(self) -> None:
         """
         Pass that on.

@@ -32,6 +32,11 @@ class Receiver(Protocol):
         No more bytes will come: the other side ended its direction well.
         """
 
+    def left(self) -> None:
+        """
+        Who is at this end takes no more, either: what still comes for it is in vain.
+        """
+
     def delivered(self) -> None:
         """
         After a L{Stream.finish} that could not say so: the kernel has every byte and

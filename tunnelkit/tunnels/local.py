@@ -81,7 +81,7 @@ class LocalTCP:
             self._refuse(work, start, ResetCode.DENIED, _UNPACKED)
             self._bursts.note(_UNPACKED)
             return
-        dialled = self._relay.dial(self.spec.local, DIALLING)
+        dialled = self._dial(start)
         if not isinstance(dialled, Deferred):
             self._join(dialled, work, start)
             return
@@ -93,6 +93,12 @@ class LocalTCP:
             callbackArgs=(work, start),
             errbackArgs=(work, start),
         )
+
+    def _dial(self, start: Start) -> IEnd | Deferred[IEnd]:
+        """
+        Give what the visitor is joined to.
+        """
+        return self._relay.dial(self.spec.local, DIALLING)
 
     def cut(self, reason: str) -> None:
         """

@@ -52,6 +52,7 @@ class Publisher(Service, ABC):
         """
         self._relay = relay
         self._clock = clock
+        self._random = random
         self._failed = failed
         self._changed = changed
         self._locals: dict[str, LocalTCP | LocalUDP] = {

@@ -86,6 +86,13 @@ class Wanted:
         self._known = patient
         self._said = ""
 
+    @property
+    def reason(self) -> str:
+        """
+        Why it is refused at the moment, or empty.
+        """
+        return self._said
+
     def ask(self, channel: Asked) -> None:
         """
         Ask for it on a new control channel.
@@ -134,6 +141,9 @@ class Wanted:
 
     def _opened(self, opened: Opened, channel: Asked) -> None:
         if channel is not self._channel:
+            if self._channel is None:
+                # It is not wanted any more, and the server does not know that yet.
+                channel.close(self.spec.name).addErrback(lambda _: None)
             return
         if opened.compress != self.spec.compress:
             # Such a server has not even seen that it was asked.

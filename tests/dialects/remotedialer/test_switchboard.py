@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 
 from tests.dialects.remotedialer.case import TARGET, LineCase
 from tests.network import Speaker
+from tunnelkit.dialects.native.dialled import NativeClient
 from tunnelkit.dialects.remotedialer.dialling import GRACE, NotDialled, addressOf
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.wire.remotedialer.messages import Connect, Data, Error
@@ -32,13 +33,13 @@ class Ear:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def added(self, line: Line) -> None:
+    def added(self, line: Line | NativeClient) -> None:
         """
         One came.
         """
         self.heard.append(f"+{line.key}")
 
-    def removed(self, line: Line) -> None:
+    def removed(self, line: Line | NativeClient) -> None:
         """
         One went.
         """
@@ -164,7 +165,7 @@ class DialTests(LineCase):
         """
 
         class Eager(Ear):
-            def added(this, line: Line) -> None:
+            def added(this, line: Line | NativeClient) -> None:
                 self.connect()
 
         self.switchboard.listen(Eager())

@@ -11,9 +11,9 @@ from typing import Final
 from cryptography import x509
 from twisted.python.usage import UsageError
 
-from tunnelkit.commands.options.endpoints import serverAddress
 from tunnelkit.commands.options.login import ServerOptions
 from tunnelkit.dialects.abroad import AbroadSettings, ClientDialect, Place
+from tunnelkit.dialects.descriptions import serverAddress
 from tunnelkit.dialects.foreign import ClientWords
 from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.tunnels.published import PRIVATE
@@ -36,7 +36,7 @@ OPTIONS: Final = (
 )
 """Options that some of the dialects take, and some do not."""
 
-_ALONE: Final = ("ca", "allow")
+_ALONE: Final = ("ca",)
 """Those that our own protocol does not."""
 
 _LACKING: Final = {

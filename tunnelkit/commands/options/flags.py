@@ -23,6 +23,7 @@ from twisted.python import usage
 
 from tunnelkit import __version__
 from tunnelkit.commands.options.config import Reading, Value, readConfig, text
+from tunnelkit.state.secrets import readText, readToken
 from tunnelkit.wire.token import Token
 
 T = TypeVar("T")
@@ -51,7 +52,6 @@ LONGEST: Final = 7 * 24 * 3600
 """The longest time that an option takes, in seconds: a week.  What is longer by far
 would not even fit into a message."""
 
-_LONGEST_TOKEN: Final = 4096
 _LONGEST_FILE: Final = 1 << 20
 
 
@@ -300,13 +300,13 @@ class ConfiguredOptions(CommandOptions):
 
     def _tokenIn(self, given: Given) -> Given:
         path = given.path(cast(str, given.value))
-        content = given.read(_readToken, str(path))
+        content = given.read(readToken, str(path))
         self._warnOfFile(path)
         return Given(content, f"{given.origin}: {path}")
 
     def _textIn(self, given: Given, name: str) -> str:
         path = given.path(name)
-        content = _readText(str(path))
+        content = readText(str(path), _LONGEST_FILE)
         self._warnOfFile(path)
         return content
 
@@ -362,18 +362,3 @@ def _checkReadable(path: str) -> None:
         open(path, "rb").close()
     except OSError as e:
         raise ValueError(f"{path} cannot be read: {e.strerror}") from e
-
-
-def _readText(path: str, most: int = _LONGEST_FILE) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(most)
-    except OSError as e:
-        raise ValueError(f"{path} cannot be read: {e.strerror}") from e
-
-
-def _readToken(path: str) -> str:
-    content = _readText(path, _LONGEST_TOKEN)
-    if not content.strip():
-        raise ValueError(f"{path} is empty: it must hold a token")
-    return content

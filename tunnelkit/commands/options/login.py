@@ -19,8 +19,8 @@ from tunnelkit.commands.options.config import (
     texts,
     truth,
 )
-from tunnelkit.commands.options.endpoints import DEFAULT_PORT, serverAddress
 from tunnelkit.commands.options.flags import TOKEN_VARIABLE, ConfiguredOptions
+from tunnelkit.dialects.descriptions import DEFAULT_PORT, serverAddress
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort

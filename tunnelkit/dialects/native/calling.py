@@ -220,7 +220,9 @@ class CallingChannel(Holder):
         if not isinstance(frame, Message):
             raise WireError(f"a {type(frame).__name__} frame on a control channel")
         message = fromServer(frame)
-        self._log.debug("the server says {name}", name=message.name)
+        if not isinstance(message, Ping | Pong):
+            # These come again and again, and a program that embeds this may show all.
+            self._log.debug("the server says {name}", name=message.name)
         receive = self._receivers.get(type(message))
         if receive is None:
             raise WireError(f"{message.name} does not belong here")

@@ -9,7 +9,7 @@ for open at its first bytes, or when no refusal came for a moment.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.address import (
     HostnameAddress,
@@ -23,13 +23,15 @@ from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
     IProtocolFactory,
+    IReactorTime,
     IStreamClientEndpoint,
 )
 from zope.interface import implementer
 
 from tunnelkit.dialects.remotedialer.ends import LineEnd, nobody
 from tunnelkit.dialects.remotedialer.line import Line
-from tunnelkit.relay.portable.transport import MuxedTransport
+from tunnelkit.relay.join import Join
+from tunnelkit.relay.portable.protocol import ProtocolEnd
 from tunnelkit.wire.address import HostPort, isAddress, parseHostPort
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.remotedialer.messages import routed
@@ -81,32 +83,74 @@ class DialledEndpoint:
             end = self._dial()
         except NotDialled as e:
             return fail(e)
-        grace = self._grace
-        if grace is None:
-            grace = _within(2 * (end.roundTrip or 0.0))
-        return _Connecting(end, protocolFactory, grace).connected
+        clock = end.clock
+
+        def begin(protocol: IProtocol, here: IAddress, there: IAddress) -> None:
+            near = ProtocolEnd(protocol, here, there, clock, halves=False)
+            Join(clock).start(near, end, b"")
+
+        grace = graceFor(self._grace, end.roundTrip)
+        return Connecting(end, protocolFactory, clock, grace, begin).connected
 
 
-class _Connecting:
+class Awaited(Protocol):
+    """
+    The end of such a connection.
+
+    @ivar peer: what was dialled.
+    @ivar failure: why that failed; empty where it did not.
+    @ivar stirred: told of each sign of the other side's.
+    """
+
+    peer: str
+    stirred: Callable[[], None]
+
+    @property
+    def failure(self) -> str: ...
+
+    def abort(self) -> None:
+        """
+        Fail it.
+        """
+
+    def giveUp(self, code: ResetCode, reason: str) -> None:
+        """
+        Fail it, with a reason for the client.
+        """
+
+
+class Connecting:
     """
     A connection of which it is not known yet whether it is open.
+
+    @ivar connected: fires when it is; fails with L{NotDialled}, and can be cancelled.
     """
 
     def __init__(
         self,
-        end: LineEnd,
+        end: Awaited,
         factory: IProtocolFactory,
+        clock: IReactorTime,
         grace: float,
+        begin: Callable[[IProtocol, IAddress, IAddress], None],
     ) -> None:
+        """
+        @param grace: how long to wait for a refusal, in seconds.
+        @param begin: joins a protocol to the end, with its two addresses.
+        """
         self.connected: Deferred[IProtocol] = Deferred(self._cancelled)
         self._end = end
         self._factory = factory
-        self._late = end.clock.callLater(grace, self._open)
+        self._begin = begin
+        self._late = clock.callLater(grace, self._open)
         end.stirred = self._stirred
+        if end.failure:
+            self._stirred()
 
     def _stirred(self) -> None:
         if self._end.failure:
             self._over()
+            self._end.abort()
             self.connected.errback(NotDialled(self._end.failure))
         else:
             self._open()
@@ -124,13 +168,12 @@ class _Connecting:
             self._end.abort()
             self.connected.errback(NotDialled("nobody wants the connection"))
             return
-        here = IPv4Address("TCP", "127.0.0.1", 0)
-        MuxedTransport(self._end, protocol, here, address, self._end.clock).begin()
+        self._begin(protocol, IPv4Address("TCP", "127.0.0.1", 0), address)
         self.connected.callback(protocol)
 
     def _cancelled(self, connected: Deferred[IProtocol]) -> None:
         self._over()
-        self._end.reset(ResetCode.WITHDRAWN, "the dial was given up")
+        self._end.giveUp(ResetCode.WITHDRAWN, "the dial was given up")
 
     def _over(self) -> None:
         self._end.stirred = nobody
@@ -172,6 +215,14 @@ def addressOf(target: str) -> IAddress:
     return kind("TCP", found.host, found.port)
 
 
-def _within(seconds: float) -> float:
+def graceFor(grace: float | None, roundTrip: float | None) -> float:
+    """
+    Say how long to wait for a refusal, in seconds.
+
+    @param grace: what the caller wants; None for what suits the client's distance.
+    @param roundTrip: that, in seconds, or None where it is not known.
+    """
+    if grace is not None:
+        return grace
     low, high = GRACE
-    return min(high, max(low, seconds))
+    return min(high, max(low, 2 * (roundTrip or 0.0)))

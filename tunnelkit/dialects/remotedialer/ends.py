@@ -90,6 +90,12 @@ class LineEnd(MuxedEnd):
         """
         return self._ended or self._gone is not None
 
+    def giveUp(self, code: ResetCode, reason: str) -> None:
+        """
+        Fail it, in place of joining it.
+        """
+        self.reset(code, reason)
+
     # What the line says.
 
     def received(self, data: bytes) -> None:

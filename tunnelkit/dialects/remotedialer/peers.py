@@ -20,6 +20,7 @@ from tunnelkit.carrier.route import Reached, Route
 from tunnelkit.control.comeback import Comeback
 from tunnelkit.dialects.abroad import Place
 from tunnelkit.dialects.house import House
+from tunnelkit.dialects.native.dialled import NativeClient
 from tunnelkit.dialects.remotedialer.asking import AskingLine
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
 from tunnelkit.dialects.remotedialer.ends import LineEnd
@@ -150,17 +151,19 @@ class Peering(Service):
 
     # Who listens for clients.
 
-    def added(self, line: Line) -> None:
+    def added(self, line: Line | NativeClient) -> None:
         """
-        A client has come: the peer may dial it.
+        A client has come: the peer may dial it, unless it is one that no id names.
         """
-        self._tell(AddClient(line.key, line.session), line)
+        if isinstance(line, Line):
+            self._tell(AddClient(line.key, line.session), line)
 
-    def removed(self, line: Line) -> None:
+    def removed(self, line: Line | NativeClient) -> None:
         """
         It has gone.
         """
-        self._tell(RemoveClient(line.key, line.session), line)
+        if isinstance(line, Line):
+            self._tell(RemoveClient(line.key, line.session), line)
 
     def _tell(self, message: Message, client: Line) -> None:
         if self.line is None:

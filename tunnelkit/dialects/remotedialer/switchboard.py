@@ -6,12 +6,14 @@ Switchboard: which clients are there, and how to dial through them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from tunnelkit.dialects.native.dialled import ClientName, NativeClient, Natives
+from tunnelkit.dialects.native.dialling import NativeEndpoint
 from tunnelkit.dialects.remotedialer.dialling import (
     DialledEndpoint,
     NotDialled,
@@ -29,17 +31,22 @@ MOST_OF_ONE: Final = 64
 """Sessions of one of them at most."""
 
 
+Key: TypeAlias = str | ClientName
+"""How a client is called: remotedialer's by an id, which is text, and those of our own
+protocol by a name that is none, so that neither can be taken for the other."""
+
+
 class Listener(Protocol):
     """
     Who is told of sessions that come and go.
     """
 
-    def added(self, line: Line) -> None:
+    def added(self, line: Line | NativeClient) -> None:
         """
         A client has come; it may have others of its sessions here.
         """
 
-    def removed(self, line: Line) -> None:
+    def removed(self, line: Line | NativeClient) -> None:
         """
         One of its sessions is over.
         """
@@ -53,7 +60,13 @@ class Switchboard:
 
     _log = Logger()
 
-    def __init__(self) -> None:
+    def __init__(self, natives: Natives | None = None) -> None:
+        """
+        @param natives: the clients of our own protocol.
+        """
+        self._natives = natives
+        if natives is not None:
+            natives.listener = self
         self._lines: dict[str, list[Line]] = {}
         self._listeners: list[Listener] = []
         # What peers announced: by the client's key, the peer of each of its sessions.
@@ -70,17 +83,20 @@ class Switchboard:
         line.onEnd(lambda reason: self._gone(line))
         self._tell(lambda listener: listener.added(line))
 
-    def hasSession(self, key: str) -> bool:
+    def hasSession(self, key: Key) -> bool:
         """
         Tell whether a client can be dialled, here or through a peer.
         """
+        if isinstance(key, ClientName):
+            return self._natives is not None and self._natives.find(key) is not None
         return key in self._lines or key in self._remotes
 
-    def listClients(self) -> list[str]:
+    def listClients(self) -> list[Key]:
         """
         Give the keys of the clients that are here.
         """
-        return [*self._lines]
+        natives = [] if self._natives is None else self._natives.names()
+        return [*self._lines, *natives]
 
     def sessions(self, key: str = "") -> list[Line]:
         """
@@ -95,8 +111,11 @@ class Switchboard:
         Have somebody told of sessions that come and go, and now of those that are here.
         """
         self._listeners.append(listener)
+        natives = [] if self._natives is None else self._natives.clients()
         for line in self.sessions():
             listener.added(line)
+        for client in natives:
+            listener.added(client)
 
     def forget(self, listener: Listener) -> None:
         """
@@ -105,10 +124,24 @@ class Switchboard:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    # What the clients of our own protocol do.
+
+    def added(self, client: NativeClient) -> None:
+        """
+        One has come.
+        """
+        self._tell(lambda listener: listener.added(client))
+
+    def removed(self, client: NativeClient) -> None:
+        """
+        One has gone.
+        """
+        self._tell(lambda listener: listener.removed(client))
+
     # Dialling.
 
     def dialer(
-        self, key: str, target: str, grace: float | None = None
+        self, key: Key, target: str, grace: float | None = None
     ) -> IStreamClientEndpoint:
         """
         Give the endpoint that connects through a client.
@@ -117,6 +150,8 @@ class Switchboard:
         @param grace: how long to wait for a refusal before a connection is taken for
             open, in seconds; None for what suits the client's distance.
         """
+        if isinstance(key, ClientName):
+            return NativeEndpoint(self._natives, key, target, grace)
         return DialledEndpoint(lambda: self.dial(key, target), grace)
 
     def dial(self, key: str, target: str) -> LineEnd:

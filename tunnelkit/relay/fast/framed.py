@@ -222,8 +222,15 @@ class FramedEnd(FastEnd, Work):
             left -= size
         self._left = left
         if end > first:
+            far = self._far
             self._receiver.count += end - first  # type: ignore[union-attr]
-            self._far.put(first, end)  # type: ignore[union-attr]
+            if at == stop or far.takesPipes:  # type: ignore[union-attr]
+                far.put(first, end)  # type: ignore[union-attr]
+            else:
+                # Who is told may read, and so write over what follows.
+                rest = bytes(VIEW[at:stop])
+                far.put(first, end)  # type: ignore[union-attr]
+                VIEW[at:stop] = rest
         return at
 
     def _takeFrame(self, header: int, at: int, stop: int) -> int:

@@ -1,19 +1,19 @@
-# -*- test-case-name: tests.relay.portable.test_transport -*-
+# -*- test-case-name: tests.relay.portable.test_protocol -*-
 """
-Transport: one stream of a connection that carries many, as a transport of Twisted's
-with a protocol on it.
+Transport: what a protocol of Twisted's is on, whose bytes go to an end of a join.
 
-Such a stream ends both ways at once.  What is written while the other side takes no
-more waits here: as with any transport, who writes much is to register as a producer.
+It is a TCP transport: with half-close where the other end has that, with producers and
+consumers, and with resets.  What is written while the other end takes no more waits
+here: as with any transport, who writes much is to register as a producer.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
@@ -23,135 +23,160 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ITCPTransport,
 )
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.relay.portable.muxed import MuxedEnd
-from tunnelkit.wire.codes import ResetCode
-
 PIECE: Final = 65536
-"""How much is handed on at once of what waits, in bytes."""
-IDLE: Final = 300.0
-"""Seconds that last bytes may wait for a peer that takes none."""
+"""How much is handed on at once of what was written, in bytes."""
 
 
-@implementer(ITCPTransport, IConsumer, IPushProducer)
-class MuxedTransport:
+class Spoken(Protocol):
     """
-    A stream with a protocol on it.
+    The end of the join, as the transport sees it.
     """
-
-    _log = Logger()
-
-    def __init__(
-        self,
-        end: MuxedEnd,
-        protocol: IProtocol,
-        here: IAddress,
-        there: IAddress,
-        clock: IReactorTime,
-    ) -> None:
-        self.count = 0
-        self.connected = True
-        self.disconnecting = False
-        self._end = end
-        self._protocol = protocol
-        self._here = here
-        self._there = there
-        self._clock = clock
-        self._full = False
-        self._queue: deque[bytes] = deque()
-        self._producer: Any = None
-        self._streaming = True
-        self._paused = False
-        self._reading = True
-        self._deadline: IDelayedCall | None = None
-
-    def begin(self) -> None:
-        """
-        Tell the protocol that it is connected, and read.
-        """
-        self._stream = self._end.attach(self)
-        try:
-            self._protocol.makeConnection(self)
-        except Exception:
-            self._failed("a protocol failed as it was connected")
-        if self._reading and self.connected:
-            self._stream.resumeReading()
-
-    # What the stream says.
 
     def received(self, data: bytes) -> None:
         """
-        Bytes came.
-        """
-        self.count += len(data)
-        try:
-            self._protocol.dataReceived(data)
-        except Exception:
-            self._failed("a protocol failed at what it received")
-
-    def finished(self) -> None:
-        """
-        The other side has closed it.
-        """
-        if self.connected:
-            self._stream.release()
-            self._lose(Failure(ConnectionDone()))
-
-    def delivered(self) -> None:
-        """
-        Never told here.
+        The protocol wrote something.
         """
 
-    def failed(self, code: ResetCode, reason: str) -> None:
+    def half(self) -> None:
         """
-        It failed.
+        The protocol writes no more.
         """
-        if self.connected:
-            self._lose(Failure(ConnectionLost(reason)))
+
+    def left(self, halved: bool) -> None:
+        """
+        The protocol is through with the connection.
+
+        @param halved: whether L{half} was said before.
+        """
+
+    def fail(self, reason: Failure) -> None:
+        """
+        The protocol gives the connection up.
+        """
+
+    def pause(self) -> None:
+        """
+        The protocol takes no more.
+        """
+
+    def resume(self) -> None:
+        """
+        It takes more.
+        """
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer)
+class ProtocolTransport:
+    """
+    Such a transport.
+
+    @ivar connected: whether the connection is there.
+    @ivar disconnecting: whether it closes when all that waits has gone.
+    """
+
+    def __init__(
+        self,
+        end: Spoken,
+        here: IAddress,
+        there: IAddress,
+        clock: IReactorTime,
+        idle: float,
+        halves: bool,
+    ) -> None:
+        """
+        @param idle: seconds that the last bytes may wait while nothing is taken of
+            them.
+        @param halves: whether a direction of the other end can end by itself.
+        """
+        self.connected = True
+        self.disconnecting = False
+        self._end = end
+        self._here, self._there = here, there
+        self._clock = clock
+        self._idle = idle
+        self._halves = halves
+        self._queue: deque[bytes] = deque()
+        self._flowing = False
+        self._halving = self._halved = self._left = False
+        self._looks = False
+        self._producer: Any = None
+        self._streaming = True
+        self._paused = False
+        self._deadline: IDelayedCall | None = None
+
+    # What the end says.
 
     def blocked(self) -> None:
         """
-        The other side takes no more.
+        The other end takes no more.
         """
-        self._full = True
+        self._flowing = False
         if self._producer is not None and self._streaming and not self._paused:
             self._paused = True
             self._producer.pauseProducing()
 
-    def ready(self) -> None:
+    def flows(self) -> None:
         """
         It takes more.
         """
-        self._full = False
-        while self._queue and not self._full and self.connected:
-            self._stream.write(self._queue.popleft())
-        if self._full or not self.connected:
+        self._flowing = True
+        if self._deadline is not None:
+            self._deadline.reset(self._idle)
+
+    def flush(self) -> None:
+        """
+        Send what waits, ask for more, or end.
+        """
+        while self._queue and self._flowing and self.connected:
+            self._end.received(self._queue.popleft())
+        if self._queue or not self.connected:
             return
         if self._producer is not None and (self._paused or not self._streaming):
-            self._paused = False
-            self._producer.resumeProducing()
-        elif self.disconnecting:
+            if self._flowing:
+                self._paused = False
+                self._producer.resumeProducing()
+        elif self.disconnecting or self._halving:
             self._finish()
 
-    # The transport.
+    def ended(self) -> None:
+        """
+        The other end is through, and the protocol cannot hear of half an end: go on
+        only with what is written already.
+        """
+        if not self._halves:
+            self._queue.clear()
+        self._stop()
+        self.loseConnection()
+
+    def lost(self, protocol: IProtocol, reason: Failure) -> None:
+        """
+        The connection is gone.
+        """
+        self.connected = False
+        self._queue.clear()
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._stop()
+        protocol.connectionLost(reason)
+
+    # What the protocol does.
 
     def write(self, data: bytes) -> None:
         """
         Send bytes.
         """
-        if not self.connected or self.disconnecting:
+        if not self.connected or self._halved or self._left or not data:
             return
-        for at in range(0, len(data), PIECE):
-            piece = data[at : at + PIECE]
-            if self._queue or self._full:
-                self._queue.append(piece)
-            else:
-                self._stream.write(piece)
-        if data and self._producer is not None and not self._streaming:
-            self._clock.callLater(0, self._pull)
+        if len(data) <= PIECE:
+            self._send(data)
+        else:
+            for at in range(0, len(data), PIECE):
+                self._send(data[at : at + PIECE])
+        if self._producer is not None and not self._streaming:
+            self._look()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
@@ -163,24 +188,26 @@ class MuxedTransport:
         """
         Close, after what waits.
         """
-        if not self.connected or self.disconnecting:
-            return
-        self.disconnecting = True
-        if self._queue:
-            self._deadline = self._clock.callLater(IDLE, self.abortConnection)
-        else:
-            self._clock.callLater(0, self._finish)
+        if self.connected and not self.disconnecting:
+            self.disconnecting = True
+            self._look()
 
     def loseWriteConnection(self) -> None:
         """
-        Do nothing: the stream has no half-close.
+        End this direction, after what waits; the other may go on.  Where it could not,
+        nothing happens.
         """
+        if self._halves and self.connected and not self._halving:
+            self._halving = True
+            self._look()
 
     def abortConnection(self) -> None:
         """
-        Fail the stream.
+        Reset the connection.
         """
-        self._leave(Failure(ConnectionAborted()))
+        if self.connected:
+            self.connected = False
+            self._end.fail(Failure(ConnectionAborted()))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -194,7 +221,7 @@ class MuxedTransport:
         self._producer, self._streaming, self._paused = producer, streaming, False
         if not streaming:
             producer.resumeProducing()
-        elif self._full or self._queue:
+        elif self._queue or not self._flowing:
             self._paused = True
             producer.pauseProducing()
 
@@ -203,21 +230,22 @@ class MuxedTransport:
         Tell it no more.
         """
         self._producer = None
+        if self.disconnecting or self._halving:
+            self._look()
 
     def pauseProducing(self) -> None:
         """
         Read no more.
         """
-        self._reading = False
-        self._stream.pauseReading()
+        if self.connected:
+            self._end.pause()
 
     def resumeProducing(self) -> None:
         """
         Read.
         """
-        self._reading = True
         if self.connected and not self.disconnecting:
-            self._stream.resumeReading()
+            self._end.resume()
 
     def stopProducing(self) -> None:
         """
@@ -227,13 +255,13 @@ class MuxedTransport:
 
     def getPeer(self) -> Any:
         """
-        Give what was dialled.
+        Give the other side's address.
         """
         return self._there
 
     def getHost(self) -> Any:
         """
-        Give this side.
+        Give this side's.
         """
         return self._here
 
@@ -250,7 +278,7 @@ class MuxedTransport:
 
     def getTcpKeepAlive(self) -> bool:
         """
-        That the peer lives is asked by other means.
+        That the other side lives is asked by other means.
         """
         return True
 
@@ -259,40 +287,46 @@ class MuxedTransport:
         Do nothing: it is.
         """
 
-    def _pull(self) -> None:
-        wants = self._producer is not None and not self._streaming
-        if wants and not self._full and not self._queue:
-            self._producer.resumeProducing()
+    # In between.
+
+    def _send(self, data: bytes) -> None:
+        if self._flowing and not self._queue:
+            self._end.received(data)
+        else:
+            self._queue.append(data)
+
+    def _look(self) -> None:
+        """
+        See in the next turn of the reactor whether all has gone: there may be more to
+        write by then.
+        """
+        if (self.disconnecting or self._halving) and self._deadline is None:
+            self._deadline = self._clock.callLater(self._idle, self._stuck)
+        if not self._looks:
+            self._looks = True
+            self._clock.callLater(0, self._looked)
+
+    def _looked(self) -> None:
+        self._looks = False
+        self.flush()
 
     def _finish(self) -> None:
-        if self.connected and not self._queue:
-            self._stream.release()
-            self._lose(Failure(ConnectionDone()))
-
-    def _failed(self, how: str) -> None:
-        # Within an except: others share the line, who are not to suffer.
-        reason = Failure()
-        self._log.failure(how, reason)
-        self._leave(reason)
-
-    def _leave(self, reason: Failure) -> None:
-        if self.connected:
-            self._stream.reset(ResetCode.PEER, "aborted")
-            self._lose(reason)
-
-    def _lose(self, reason: Failure) -> None:
-        """
-        Tell the protocol in the next turn of the reactor, as it may be the one that
-        asked for it.
-        """
-        self.connected = False
-        self._queue.clear()
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
-        self._clock.callLater(0, self._told, reason)
+        self._deadline = None
+        halved, self._halved = self._halved, True
+        if not self.disconnecting:
+            if not halved:
+                self._end.half()
+        elif not self._left:
+            self._left = True
+            self._end.left(halved)
 
-    def _told(self, reason: Failure) -> None:
+    def _stuck(self) -> None:
+        self._deadline = None
+        self.abortConnection()
+
+    def _stop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
-        self._protocol.connectionLost(reason)

@@ -26,6 +26,9 @@ PRIVATE: Final = "private"
 UDP: Final = "udp"
 """The kind of a L{Start} that makes a datagram carrier of its work connection."""
 
+DIAL: Final = "dial"
+"""The kind of a L{Start} that has the client dial what is its address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -250,9 +253,11 @@ class Start:
 
     @ivar stream: the stream's number, unique on its work connection.
     @ivar tunnel: which tunnel the visitor came to.
-    @ivar kind: the tunnel's kind.
+    @ivar kind: the tunnel's kind; L{DIAL} where it is no tunnel's, L{UDP} where this is
+        to be a datagram carrier.
     @ivar visitor: the visitor's address, C{HOST:PORT}.
-    @ivar address: the address that the visitor came to, C{HOST:PORT}.
+    @ivar address: the address that the visitor came to, C{HOST:PORT}; with L{DIAL} what
+        to dial, C{tcp/HOST:PORT} or C{unix/PATH}.
     @ivar compress: how the stream's bytes are compressed, both ways.
     @ivar dial: the number of the L{Dial} that it answers, or 0: a visitor came.
     """

@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.commands.options.endpoints}.
+Tests for L{tunnelkit.dialects.descriptions}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.commands.options.endpoints import (
+from tunnelkit.dialects.descriptions import (
     hasIPv6,
     listening,
     portsOf,

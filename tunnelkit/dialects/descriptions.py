@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.commands.options.test_endpoints -*-
+# -*- test-case-name: tests.dialects.test_descriptions -*-
 """
 Where to listen and where to connect: endpoint descriptions as options give them.
 

@@ -1,0 +1,217 @@
+"""
+Tests for L{tunnelkit.endpoints.strings}.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.testing import MemoryReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fakes import random
+from tunnelkit.endpoints.dialling import PATIENCE, TunnelClientEndpoint
+from tunnelkit.endpoints.listening import TunnelServerEndpoint
+from tunnelkit.settings import ClientSettings
+from tunnelkit.tunnels.spec import Limits
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.token import Token
+
+TOKEN = Token.new("ann", random)
+
+
+class StringCase(SynchronousTestCase):
+    """
+    A file with a token.
+    """
+
+    def setUp(self) -> None:
+        """
+        Write it.
+        """
+        self.file = self.mktemp()
+        with open(self.file, "w") as file:
+            file.write(f"{TOKEN}\n")
+
+    def server(self, text: str) -> Any:
+        """
+        Read where to listen.
+        """
+        return serverFromString(MemoryReactor(), text.replace("FILE", self.file))
+
+    def client(self, text: str) -> Any:
+        """
+        Read where to connect.
+        """
+        return clientFromString(MemoryReactor(), text.replace("FILE", self.file))
+
+
+class ServerTests(StringCase):
+    """
+    Where a program listens.
+    """
+
+    def test_least(self) -> None:
+        """
+        Server, token and name are enough.
+        """
+        endpoint = self.server("tunnel:vps.example.org:tokenFile=FILE:name=site")
+        self.assertIsInstance(endpoint, TunnelServerEndpoint)
+        expected = ClientSettings(
+            server=HostPort("vps.example.org", 8910),
+            token=TOKEN,
+            name=socket.gethostname(),
+            tunnels=(),
+        )
+        self.assertEqual(endpoint._settings, expected)
+        spec = endpoint._spec
+        self.assertEqual((spec.kind, spec.name, spec.port), ("tcp", "site", 0))
+        self.assertIsNone(endpoint._wait)
+
+    def test_all(self) -> None:
+        """
+        All that a client can be told can stand there.
+        """
+        endpoint = self.server(
+            "tunnel:vps.example.org:443:tokenFile=FILE:name=site:port=9000:kind=tcp"
+            f":client=blog:wait=30:fingerprint={'ab' * 32}:verify=yes:limit-in=1kB/s"
+            ":burst=10kB:compress=deflate"
+        )
+        settings, spec = endpoint._settings, endpoint._spec
+        self.assertEqual(settings.server, HostPort("vps.example.org", 443))
+        self.assertEqual(settings.name, "blog")
+        self.assertEqual(settings.fingerprint, bytes([0xAB] * 32))
+        self.assertTrue(settings.verify)
+        self.assertEqual(endpoint._wait, 30.0)
+        self.assertEqual((spec.port, spec.compress), (9000, "deflate"))
+        self.assertEqual(spec.limits, Limits(inward=1000, burst=10000))
+
+    def test_addresses(self) -> None:
+        """
+        IPv6 addresses and other endpoints need no escapes.
+        """
+        for text, server in (
+            ("[::1]:8910", HostPort("::1", 8910)),
+            ("[2001:db8::7]", HostPort("2001:db8::7", 8910)),
+            ("tls:vps.example.org:443", "tls:vps.example.org:443"),
+            ("unix:/run/tunnelkit.sock", "unix:/run/tunnelkit.sock"),
+        ):
+            endpoint = self.server(f"tunnel:{text}:tokenFile=FILE:name=site")
+            self.assertEqual(endpoint._settings.server, server)
+
+    def test_name(self) -> None:
+        """
+        A tunnel that asks for a port needs no name.
+        """
+        endpoint = self.server("tunnel:vps.example.org:tokenFile=FILE:port=9000")
+        self.assertEqual(endpoint._spec.name, "tcp-9000")
+
+    def test_private(self) -> None:
+        """
+        A private tunnel may say who visits it.
+        """
+        endpoint = self.server(
+            "tunnel:vps.example.org:tokenFile=FILE:kind=private:name=ssh"
+            ":visitors=alice+bob:insecure=yes"
+        )
+        spec = endpoint._spec
+        self.assertEqual((spec.kind, spec.visitors), ("private", ("alice", "bob")))
+        self.assertTrue(endpoint._settings.insecure)
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong is said at once, with the option's name.
+        """
+        site = "tunnel:vps.example.org:tokenFile=FILE:name=site"
+        for text, words in (
+            ("tunnel:tokenFile=FILE:name=a", "the server is missing"),
+            ("tunnel:vps.example.org:name=a", "tokenFile=FILE is missing"),
+            (
+                "tunnel:vps.example.org:tokenFile=/no:name=a",
+                "tokenFile=/no: /no cannot",
+            ),
+            ("tunnel:vps.example.org:tokenFile=FILE", "name=NAME is missing"),
+            ("tunnel:vps.example.org:99999:tokenFile=FILE:name=a", "99999"),
+            (f"{site}:port=no", "port=no: "),
+            (f"{site}:wait=soon", "wait=soon: it is a number of seconds"),
+            (f"{site}:wait=0", "wait=0: "),
+            (f"{site}:kind=udp", "kind=udp: a program can be behind private or tcp"),
+            (f"{site}:color=red", "there is no option 'color' here, only "),
+            (f"{site}:visitors=a", "there is no option 'visitors'"),
+            (f"{site}:to=b", "there is no option 'to'"),
+            (f"{site}:proxy=v1", "there is no option 'proxy'"),
+            (f"{site}:verify=1", "verify=1: it is yes or no"),
+            (f"{site}:client=", "client=: a client's name"),
+            (f"{site}:fingerprint=ab", "fingerprint=ab: "),
+            (f"{site}:insecure=yes:verify=yes", "insecure=yes is plain TCP"),
+            (f"{site}:compress=no", "compress=no: it is deflate or zstd"),
+        ):
+            error = self.assertRaises(ValueError, self.server, text)
+            self.assertIn(words, str(error))
+            self.assertNotIn(TOKEN.secret, str(error))
+
+    def test_noToken(self) -> None:
+        """
+        A file that holds something else is not quoted.
+        """
+        with open(self.file, "w") as file:
+            file.write("my password")
+        site = "tunnel:vps.example.org:tokenFile=FILE:name=site"
+        error = self.assertRaises(ValueError, self.server, site)
+        self.assertIn("a token has the form tk1_USER_SECRET", str(error))
+        self.assertNotIn("password", str(error))
+
+
+class ClientTests(StringCase):
+    """
+    Where a program connects.
+    """
+
+    def test_client(self) -> None:
+        """
+        The name says which tunnel.
+        """
+        endpoint = self.client("tunnel:[::1]:8910:tokenFile=FILE:to=ssh")
+        self.assertIsInstance(endpoint, TunnelClientEndpoint)
+        self.assertEqual(endpoint._settings.server, HostPort("::1", 8910))
+        self.assertEqual((endpoint._name, endpoint._timeout), ("ssh", PATIENCE))
+        endpoint = self.client("tunnel:h:tokenFile=FILE:to=ssh:timeout=5:client=me")
+        self.assertEqual((endpoint._timeout, endpoint._settings.name), (5.0, "me"))
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong is said at once.
+        """
+        for text, words in (
+            ("tunnel:h:tokenFile=FILE", "to=NAME is missing"),
+            ("tunnel:h:tokenFile=FILE:to=", "to=: no tunnel can be called that"),
+            ("tunnel:h:to=ssh", "tokenFile=FILE is missing"),
+            ("tunnel:h:tokenFile=FILE:to=ssh:port=9", "there is no option 'port'"),
+        ):
+            error = self.assertRaises(ValueError, self.client, text)
+            self.assertIn(words, str(error))
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    Every program that reads an endpoint description imports the plugin.
+    """
+
+    def test_light(self) -> None:
+        """
+        It brings nothing of ours with it.
+        """
+        code = (
+            "import sys; from twisted.internet.endpoints import serverFromString;"
+            "from twisted.internet.testing import MemoryReactor;"
+            "serverFromString(MemoryReactor(), 'haproxy:tcp:80');"
+            "print([n for n in sys.modules if n.startswith('tunnelkit')])"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        )
+        self.assertEqual(run.stdout, "[]\n")
