@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunnelkit.dialects.remotedialer.allowed import Pattern
+from tunnelkit.dialects.allowed import Pattern
 from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec

@@ -27,8 +27,8 @@ from tunnelkit.commands.options.login import ServerOptions
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means
+from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.known import CLIENTS, FILES
-from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS

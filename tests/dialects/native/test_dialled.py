@@ -16,8 +16,8 @@ from tests.endpoints.case import Program
 from tests.network import Speaker
 from tests.whole import SERVICE, WholeCase
 from tunnelkit.client import Client
+from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.native.dialled import ClientName, NativeClient
-from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.state.userfile import revokeUser

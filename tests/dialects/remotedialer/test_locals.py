@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from tests.dialects.remotedialer.case import SERVICE, LineCase
-from tunnelkit.dialects.remotedialer.allowed import parseAllow
+from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
 from tunnelkit.dialects.remotedialer.locals import REFUSALS, byEndpoint, patterned
 from tunnelkit.wire.remotedialer.messages import NOT_ALLOWED, Connect, Error

@@ -67,7 +67,6 @@ CLOSING: Final = 5.0
 _KEPT: Final = 60
 """How much of what a server says first is kept, in bytes."""
 
-
 _Receivers: TypeAlias = Mapping[type, Callable[["CallingChannel", Any], None]]
 
 

@@ -16,8 +16,8 @@ from zope.interface import implementer
 
 from tunnelkit.carrier.pool import NoWork
 from tunnelkit.control.session import Session
+from tunnelkit.dialects.allowed import parseTarget
 from tunnelkit.dialects.native.dialled import Asked, ClientName, Natives, isBusy
-from tunnelkit.dialects.remotedialer.allowed import parseTarget
 from tunnelkit.dialects.remotedialer.dialling import (
     Connecting,
     NotDialled,

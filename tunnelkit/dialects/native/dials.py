@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.control.names import legible
-from tunnelkit.dialects.remotedialer.allowed import Pattern, allows, parseTarget
+from tunnelkit.dialects.allowed import Pattern, allows, parseTarget
 from tunnelkit.interfaces import IEnd, IRelay, Undialled
 from tunnelkit.tunnels.local import DIALLING, LocalTCP
 from tunnelkit.tunnels.spec import TunnelSpec

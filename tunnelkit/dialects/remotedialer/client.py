@@ -21,7 +21,7 @@ from tunnelkit.dialects.abroad import (
     Means,
     routeTo,
 )
-from tunnelkit.dialects.remotedialer.allowed import parseAllow
+from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.remotedialer.asking import AskingLine, NotOpened
 from tunnelkit.dialects.remotedialer.dialling import (
     DialledEndpoint,

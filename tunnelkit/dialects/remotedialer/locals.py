@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.names import legible
-from tunnelkit.dialects.remotedialer.allowed import Pattern, allows, parseTarget
+from tunnelkit.dialects.allowed import Pattern, allows, parseTarget
 from tunnelkit.dialects.remotedialer.ends import LineEnd, nobody
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, Outcome, Undialled
 from tunnelkit.relay.endpoints import One

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.dialects.remotedialer.test_allowed -*-
+# -*- test-case-name: tests.dialects.test_allowed -*-
 """
 Allowed: what the other side may have us dial: C{tcp/127.0.0.1:*}, C{unix/run/app.sock}.
 

@@ -1,12 +1,12 @@
 """
-Tests for L{tunnelkit.dialects.remotedialer.allowed}.
+Tests for L{tunnelkit.dialects.allowed}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.dialects.remotedialer.allowed import parseAllow, parseTarget
+from tunnelkit.dialects.allowed import parseAllow, parseTarget
 from tunnelkit.dialects.remotedialer.locals import patterned
 from tunnelkit.wire.address import HostPort, SocketPath
 
