@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tunnelkit.dialects.remotedialer.allowed import Pattern
 from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
+
+if TYPE_CHECKING:
+    from tunnelkit.dialects.remotedialer.allowed import Pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

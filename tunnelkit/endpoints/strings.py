@@ -9,22 +9,19 @@ put together again: C{tunnel:[::1]:8910:name=site} needs no escapes.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from tunnelkit.control.names import isClientName
-from tunnelkit.dialects.descriptions import serverAddress
 from tunnelkit.endpoints.dialling import PATIENCE, TunnelClientEndpoint
 from tunnelkit.endpoints.listening import TunnelServerEndpoint
+from tunnelkit.endpoints.login import login, tokenIn
 from tunnelkit.endpoints.program import here
 from tunnelkit.settings import ClientSettings
-from tunnelkit.state.secrets import readToken
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import TunnelSpec, isTunnelName
 from tunnelkit.wire.certificate import parseFingerprint
-from tunnelkit.wire.token import Token
 
 T = TypeVar("T")
 
@@ -122,29 +119,23 @@ class _Options:
         """
         if not self._server:
             raise self.wrong(f"the server is missing: write {PREFIX}:HOST[:PORT]")
-        try:
-            server = serverAddress(self._server)
-        except ValueError as e:
-            raise self.wrong(str(e)) from None
-        token = self.take("tokenFile", _tokenIn, None)
+        token = self.take("tokenFile", tokenIn, None)
         if token is None:
             raise self.wrong("tokenFile=FILE is missing: the token to log in with")
-        settings = ClientSettings(
-            server=server,
-            token=token,
-            name=self.take("client", _clientName, socket.gethostname()),
-            tunnels=(),
-            fingerprint=self.take("fingerprint", parseFingerprint, None),
-            verify=self.take("verify", _truth, False),
-            insecure=self.take("insecure", _truth, False),
-        )
-        if settings.insecure and (settings.verify or settings.fingerprint):
-            other = "verify" if settings.verify else "fingerprint"
-            raise self.wrong(
-                "insecure=yes is plain TCP, where there is no certificate: leave it"
-                f" out, or {other}="
+        # Each is read by itself, so that what is wrong is said with its name.
+        self.take("fingerprint", parseFingerprint, None)
+        client = self.take("client", _clientName, "")
+        try:
+            return login(
+                self._server,
+                token,
+                client,
+                self.take("fingerprint", str, ""),
+                self.take("verify", _truth, False),
+                self.take("insecure", _truth, False),
             )
-        return settings
+        except ValueError as e:
+            raise self.wrong(str(e)) from None
 
     def tunnel(self, kind: str) -> TunnelSpec:
         """
@@ -184,10 +175,6 @@ def _clientName(text: str) -> str:
     if not isClientName(text):
         raise ValueError("a client's name has 1 to 200 printable characters")
     return text
-
-
-def _tokenIn(path: str) -> Token:
-    return Token.parse(readToken(os.path.expanduser(path)))
 
 
 def _truth(text: str) -> bool:
