@@ -7,6 +7,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from configparser import RawConfigParser
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tunnelkit.commands import client, portal, server
 from tunnelkit.commands.options.flags import GRACE
 from tunnelkit.wire.address import HostPort, SocketPath
+from tunnelkit.wire.endkey import newEndKey
 from tunnelkit.wire.token import Token
 
 ETC: Final = Path(__file__).parent.parent / "etc"
@@ -67,6 +69,30 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(ssh.local, HostPort("10.0.0.5", 22))
         self.assertEqual((app.local, app.proxy), (SocketPath("/run/app.sock"), 2))
         self.assertEqual((dns.kind, dns.local), ("udp", HostPort("127.0.0.1", 53)))
+
+    def test_visitor(self) -> None:
+        """
+        The example of a client that visits is taken as it is, beside a token and keys.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        shutil.copy(ETC / "visitor.toml", folder)
+        (folder / "laptop.token").write_text(f"{Token('bob', 'a2' * 16)}\n")
+        key = newEndKey(datetime(2027, 1, 1, tzinfo=UTC))
+        for name in ("dns.key", "camera.key"):
+            (folder / name).write_bytes(key.pem)
+        for path in folder.iterdir():
+            path.chmod(0o600)
+        options = client.Options(environ={})
+        options.parseOptions(["--config", str(folder / "visitor.toml")])
+        settings = options.settings
+        self.assertEqual((settings.tunnels, options.warnings), ((), []))
+        ssh, database, dns = settings.visits
+        self.assertEqual((ssh.at, ssh.key), (HostPort("127.0.0.1", 2222), None))
+        self.assertEqual(database.at, SocketPath("/run/tunnelkit/db.sock"))
+        self.assertEqual(dns.key, key)
+        self.assertEqual(settings.socks, (HostPort("127.0.0.1", 1080),))
+        self.assertEqual(settings.keys, (("camera", key),))
 
     def test_pipe(self) -> None:
         """

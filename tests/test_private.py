@@ -5,12 +5,16 @@ a server, all in memory.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
-from tests.whole import SERVICE, WholeCase
+from tests.relay.memory import MemoryTransport
+from tests.whole import PORT, SERVICE, WholeCase
 from tunnelkit.client import Client
 from tunnelkit.state.userfile import addUser
 from tunnelkit.state.verifier import Verifier
+from tunnelkit.wire.endkey import newEndKey
 from tunnelkit.wire.token import Token
 
 DOOR: Final = 2222
@@ -22,6 +26,8 @@ class PrivateCase(WholeCase):
     """
     A server, and clients of two users.
     """
+
+    now = datetime(2027, 1, 1, tzinfo=UTC)
 
     def setUp(self) -> None:
         """
@@ -140,3 +146,88 @@ class VisitTests(PrivateCase):
         self.assertServed(DOOR)
         self.visitor("ssh:2223")
         self.assertUnserved(2223)
+
+
+class SealedTests(PrivateCase):
+    """
+    Two clients with a key are alone with each other.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make two keys.
+        """
+        super().setUp()
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.key, self.other = folder / "ssh.key", folder / "other.key"
+        for path in (self.key, self.other):
+            path.write_bytes(newEndKey(self.now).pem)
+
+    def test_ciphertext(self) -> None:
+        """
+        What is said arrives, and not a word of it crosses the server, where all that
+        the server reads and writes is looked at.
+        """
+        self.stop(self.server)
+        self.serve(insecure=True)
+        seen: list[bytes] = []
+        write = MemoryTransport.write
+
+        def spy(transport: Any, data: bytes) -> None:
+            if PORT in (transport.getPeer().port, transport.getHost().port):
+                seen.append(data)
+            write(transport, data)
+
+        self.patch(MemoryTransport, "write", spy)
+        self.publish(f"{SSH}:keyFile={self.key}", insecure=True)
+        self.visitor(f"ssh:{DOOR}:keyFile={self.key}", insecure=True)
+        self.assertServed(DOOR)
+        crossed = b"".join(seen)
+        self.assertIn(b'"private"', crossed)
+        self.assertNotIn(b"hello?", crossed)
+        self.assertNotIn(b"hello!", crossed)
+        # Without a key they are there.
+        self.publish(f"private:{SERVICE}:name=plain", insecure=True)
+        self.visitor("plain:2223", insecure=True)
+        self.assertServed(2223)
+        self.assertIn(b"hello?", b"".join(seen))
+
+    def test_oneSide(self) -> None:
+        """
+        Where only one side has a key visitors are reset, and the visiting client's log
+        says what to do.
+        """
+        self.publish(f"{SSH}:keyFile={self.key}", "private:8000:name=plain")
+        self.visitor()
+        self.assertUnserved(DOOR)
+        self.assertIn(
+            "visitors of ssh are reset: tunnel ssh is encrypted from end to end: give"
+            " its keyFile=FILE",
+            self.log.lines("warn"),
+        )
+        self.visitor(f"plain:2223:keyFile={self.key}")
+        self.assertUnserved(2223)
+        self.assertIn(
+            "visitors of plain are reset: tunnel plain is not encrypted from end to"
+            " end: leave keyFile= out, or have the client that publishes it given the"
+            " same one",
+            self.log.lines("warn"),
+        )
+
+    def test_otherKey(self) -> None:
+        """
+        Two keys are a reset on both sides, and nothing reaches the service.
+        """
+        self.publish(f"{SSH}:keyFile={self.key}")
+        self.visitor(f"ssh:{DOOR}:keyFile={self.other}")
+        visitor = self.visit(DOOR)
+        visitor.say(b"hello?")
+        self.network.settle()
+        self.assertEqual((visitor.heard, visitor.ended), (b"", "reset"))
+        self.assertIn(
+            "visitors of ssh are reset: the other client has another key than this one:"
+            " give both one file",
+            self.log.lines("warn"),
+        )
+        self.assertEqual(self.services[-1].heard, b"")

@@ -18,7 +18,7 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.asking import STATUS, AskingCase
-from tunnelkit.commands import check, client, console, portal, server, tokens
+from tunnelkit.commands import check, client, console, keys, portal, server, tokens
 from tunnelkit.commands.options.flags import ConfiguredOptions
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.house import House
@@ -31,6 +31,7 @@ PROGRAMS: Final[Mapping[str, type[usage.Options]]] = {
     "tunnelclient": client.Options,
     "tunnelportal": portal.Options,
     "tunnelkit check": check.Options,
+    "tunnelkit key new": keys.NewOptions,
     "tunnelkit token new": tokens.NewOptions,
     "tunnelkit token list": tokens.StateOptions,
     "tunnelkit token revoke": tokens.UserOptions,

@@ -20,7 +20,7 @@ from tunnelkit.relay.best import relayFor
 from tunnelkit.server import Server
 from tunnelkit.settings import ClientSettings, ServerSettings
 from tunnelkit.tunnels.kinds import PARSERS
-from tunnelkit.tunnels.private.spec import parseVisit
+from tunnelkit.tunnels.private.spec import parseSocks, parseVisit
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import parseTunnel
 from tunnelkit.wire.address import HostPort
@@ -143,7 +143,8 @@ class WholeCase(SynchronousTestCase):
         Make a client of these tunnels, by default of one to the service, unless it
         has visits.
         """
-        own = "" if "visits" in changes else f"tcp:{SERVICE}:port={PUBLIC}:name=web"
+        visits = {"visits", "socks"} & {*changes}
+        own = "" if visits else f"tcp:{SERVICE}:port={PUBLIC}:name=web"
         specs = tunnels or (own,)
         settings = ClientSettings(
             server=changes.pop("server", ADDRESS),
@@ -151,6 +152,7 @@ class WholeCase(SynchronousTestCase):
             name=changes.pop("name", "laptop"),
             tunnels=tuple(parseTunnel(text, PARSERS) for text in specs if text),
             visits=tuple(map(parseVisit, changes.pop("visits", ()))),
+            socks=tuple(map(parseSocks, changes.pop("socks", ()))),
             **changes,
         )
         client = makeClient(

@@ -7,7 +7,7 @@ services; when the server is away it waits for it to come back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -21,7 +21,7 @@ from tunnelkit.dialects.native.caller import Caller
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import Line
 from tunnelkit.dialects.way import hostOf, wayTo
-from tunnelkit.interfaces import IRelay, IStreamEnd, IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import ICarrier, IRelay, IWorkEnd, IWorkOwner
 from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.relay.secure import ClientTLS
@@ -31,7 +31,7 @@ from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.codes import LOST, ResetCode
-from tunnelkit.wire.native.messages import Closed, Start
+from tunnelkit.wire.native.messages import Closed, Flow, Start
 from tunnelkit.wire.sniff import OPENING
 
 if TYPE_CHECKING:
@@ -86,13 +86,15 @@ class Client(Publisher):
 
     def dial(
         self, tunnel: str, kind: str = "private", sealed: bool = False
-    ) -> Deferred[IStreamEnd]:
+    ) -> Deferred[Any]:
         """
-        Ask for a stream to a private tunnel that another client publishes.
+        Ask for a stream to a private tunnel that another client publishes, or, of
+        C{private-udp}, for a flow.
 
         @param sealed: whether what is said there is encrypted from end to end.
-        @return: the end of that stream, from which nothing is read before it is
-            joined; fails with L{Refusal}.
+        @return: the L{IStreamEnd} of that stream, from which nothing is read before it
+            is joined, or the flow's announcement and its carrier; fails with
+            L{Refusal}.
         """
         if self._line is None or not self._line.welcome:
             away = f"{self._route.server} is away"
@@ -185,7 +187,23 @@ class Client(Publisher):
             for name, local in self._locals.items()
             if isinstance(local, LocalUDP)
         }
-        return Dock(self._relay, self._clock, landings.get) if landings else None
+        if self.doors is None:
+            visits: Landing | None = None
+        else:
+            visits = self.doors.landings(self._flowDialled)
+        if not landings and visits is None:
+            return None
+
+        def landing(flow: Flow) -> Landing | None:
+            return visits if flow.dial else landings.get(flow.tunnel)
+
+        return Dock(self._relay, self._clock, landing)
+
+    def _flowDialled(self, flow: Flow, carrier: ICarrier) -> bool:
+        line = self._line
+        if line is None:
+            return False
+        return line.channel.requests.answered(flow.dial, Flow, (flow, carrier))
 
     def openWork(self, line: Line, owner: IWorkOwner) -> Deferred[IWorkEnd]:
         """
@@ -256,11 +274,20 @@ def makeClient(
         from tunnelkit.dialects.native.dials import LocalDials
 
         client.allow(LocalDials(settings.allow, relay, reactor))
-    if settings.visits:
+    if settings.visits or settings.socks:
         # Most clients have none.
         from tunnelkit.tunnels.private.doors import makeDoors
 
-        client.doors = makeDoors(settings.visits, relay, reactor, client.dial)
+        client.doors = makeDoors(
+            settings.visits,
+            settings.socks,
+            dict(settings.keys),
+            relay,
+            reactor,
+            client.dial,
+            client.dial,
+            random,
+        )
     return client
 
 

@@ -16,6 +16,7 @@ from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.endkey import EndKey
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
 
@@ -77,6 +78,8 @@ class ClientSettings:
     @ivar grace: how long streams may go on when the client stops, in seconds.
     @ivar visits: which private tunnels of others it brings visitors to.
     @ivar allow: what the server may have it dial.
+    @ivar socks: where programs that know SOCKS come to, for all of them.
+    @ivar keys: by which those say what they say, for each tunnel that has one.
     """
 
     server: HostPort | str
@@ -89,3 +92,5 @@ class ClientSettings:
     grace: float = 10.0
     visits: tuple[VisitSpec, ...] = ()
     allow: tuple[Pattern, ...] = ()
+    socks: tuple[HostPort, ...] = ()
+    keys: tuple[tuple[str, EndKey], ...] = ()

@@ -15,6 +15,7 @@ from tunnelkit.carrier.fleet import AGAIN, AT_ONCE, CARRIERS, REST, Fleet
 from tunnelkit.carrier.pool import NoWork
 from tunnelkit.interfaces import ICarrier, IWorkEnd
 from tunnelkit.relay.flows.ends import VisitorFlow
+from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said
@@ -289,7 +290,9 @@ class DockTests(TimedCase):
         self.flows = FlowTable(self.clock, lambda flow: None)
         self.refusal = ""
         landing: Any = self
-        self.dock = Dock(self.relay, self.clock, {"dns": landing}.get)
+        self.dock = Dock(
+            self.relay, self.clock, lambda flow: {"dns": landing}.get(flow.tunnel)
+        )
         self.addCleanup(lambda: self.flows.clear("over"))
 
     def carrier(self) -> FakeCarrier:
@@ -298,6 +301,12 @@ class DockTests(TimedCase):
         """
         self.dock.carry(cast(IWorkEnd, FakeWork()))
         return self.relay.carriers[-1]
+
+    def find(self, number: int) -> Flow | None:
+        """
+        Be the local service, which has a flow.
+        """
+        return self.flows.flows.get(number)
 
     def land(self, flow: Announced, carrier: ICarrier) -> str:
         """

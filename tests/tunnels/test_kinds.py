@@ -18,6 +18,6 @@ class KindsTests(SynchronousTestCase):
         """
         What can be asked for can be published by a server and served by a client.
         """
-        self.assertEqual({*PARSERS}, {"tcp", "udp", "private"})
+        self.assertEqual({*PARSERS}, {"tcp", "udp", "private", "private-udp"})
         self.assertEqual({*LOCAL}, {*PARSERS})
         self.assertEqual({*PUBLIC}, {*PARSERS})

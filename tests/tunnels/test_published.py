@@ -188,7 +188,8 @@ class OpenTests(PublishedCase):
         self.assertEqual((refusal.code, refusal.retry), (codes.KIND, False))
         self.assertEqual(
             refusal.reason,
-            "this server publishes no 'carrier-pigeon', only private, tcp, udp",
+            "this server publishes no 'carrier-pigeon', only private, private-udp, tcp,"
+            " udp",
         )
 
     def test_name(self) -> None:

@@ -687,6 +687,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "silence that a client takes": "control.heartbeat._SILENCES",
     "answer to certificates": "dialects.native.channel.VOUCHING",
     "answer to the ping of a contest": "tunnels.published.PROBE",
+    "the answer to dial": "dialects.native.requests.DIALLING",
     "a displaced client waits": "dialects.native.line.DISPLACED",
     "a tunnel that was refused for a while is asked for again after": (
         "tunnels.wanted.AGAIN"

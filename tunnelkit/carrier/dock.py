@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from tunnelkit.interfaces import ICarrier, ICarrierOwner, IRelay, IWorkEnd
 from tunnelkit.relay.flows.carrying import Waiting
-from tunnelkit.relay.flows.table import FlowTable
+from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.messages import Flow as Announced
 from tunnelkit.wire.native.messages import FlowEnd
@@ -27,11 +27,12 @@ CARRIERS: Final = 16
 class Landing(Protocol):
     """
     A local service for datagrams, as flows come to it.
-
-    @ivar flows: those that are with it, by number.
     """
 
-    flows: FlowTable
+    def find(self, number: int) -> Flow | None:
+        """
+        Give the flow of a number, if it is there.
+        """
 
     def land(self, flow: Announced, carrier: ICarrier) -> str:
         """
@@ -51,10 +52,10 @@ class Dock:
         self,
         relay: IRelay,
         clock: IReactorTime,
-        landing: Callable[[str], Landing | None],
+        landing: Callable[[Announced], Landing | None],
     ) -> None:
         """
-        @param landing: gives the local service that a tunnel leads to, if that was
+        @param landing: gives the local service that a flow is to go to, if that was
             configured.
         """
         self._relay = relay
@@ -90,11 +91,11 @@ class Dock:
         """
         A flow begins, or moves here.
         """
-        landing = self._landing(flow.tunnel)
+        landing = self._landing(flow)
         if landing is None:
             carrier.tell(FlowEnd(flow.id, "the client does not publish that"))
             return
-        known = landing.flows.flows.get(flow.id)
+        known = landing.find(flow.id)
         if known is None:
             refused = landing.land(flow, carrier)
             if refused:

@@ -31,7 +31,7 @@ from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
-from tunnelkit.tunnels.private.spec import parseVisit
+from tunnelkit.tunnels.private.spec import parseKey, parseSocks, parseVisit
 from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class Options(ServerOptions):
         host: Callable[[], str] = socket.gethostname,
     ) -> None:
         super().__init__(environ, host)
-        self["tunnel"] = self["visit"] = self["allow"] = None
+        for name in ("tunnel", "visit", "socks", "key", "allow"):
+            self[name] = None
 
     def opt_tunnel(self, tunnel: str) -> None:
         """
@@ -122,6 +123,21 @@ class Options(ServerOptions):
         """
         self["visit"] = [*(self["visit"] or ()), visit]
 
+    def opt_socks(self, address: str) -> None:
+        """
+        Where programs that know SOCKS 5 reach all private tunnels of other clients, as
+        NAME.tunnel: PORT, of this machine alone, or HOST:PORT; such as 1080. May be
+        given several times.
+        """
+        self["socks"] = [*(self["socks"] or ()), address]
+
+    def opt_key(self, key: str) -> None:
+        """
+        With --socks, NAME=FILE: the key of a private tunnel that is encrypted from end
+        to end. May be given several times.
+        """
+        self["key"] = [*(self["key"] or ()), key]
+
     def opt_allow(self, pattern: str) -> None:
         """
         What a program at the server may dial through this client, such as
@@ -136,15 +152,22 @@ class Options(ServerOptions):
         """
         super().postOptions()
         dialect = spokenBy(self)
-        tunnels = self.every("tunnel", lambda text: parseTunnel(text, PARSERS))
+        tunnels = self.describe(
+            "tunnel", lambda text, read: parseTunnel(text, PARSERS, read)
+        )
         grace = self.one("grace", seconds, GRACE)
         if dialect is None:
             refuseAbroad(self)
             name = self.one("name", clientName, self.hostName())
-            visits = self.every("visit", parseVisit)
+            visits = self.describe("visit", parseVisit)
             made = self.makeSettings(name, tunnels, grace)
-            allow = self.every("allow", _allowed)
-            self.settings = replace(made, visits=visits, allow=allow)
+            self.settings = replace(
+                made,
+                visits=visits,
+                socks=self.every("socks", parseSocks),
+                allow=self.every("allow", _allowed),
+                keys=self.describe("key", parseKey),
+            )
             _checkTunnels(self.settings)
         else:
             name = self.one("name", clientName, "")
@@ -204,13 +227,19 @@ def clientName(text: str) -> str:
 
 def _checkTunnels(settings: ClientSettings) -> None:
     tunnels, visits = settings.tunnels, settings.visits
-    if not tunnels and not visits and not settings.allow:
+    if settings.keys and not settings.socks:
+        raise UsageError(
+            "--key is for --socks: a visit has its key in keyFile=FILE: leave it out"
+        )
+    if not (tunnels or visits or settings.socks or settings.allow):
         raise UsageError(
             "--tunnel is missing: say what to publish, such as --tunnel tcp:8000"
         )
-    for at in _twice(visit.at for visit in visits):
+    for name in _twice(name for name, _ in settings.keys):
+        raise UsageError(f"--key: {name} has two keys: give one of them")
+    for at in _twice([*(visit.at for visit in visits), *settings.socks]):
         raise UsageError(
-            f"--visit: two visits are to be at {at}: give each a place of its own"
+            f"--visit, --socks: two are to be at {at}: give each a place of its own"
         )
     for tunnel in tunnels:
         if tunnel.subdomain:

@@ -14,7 +14,7 @@ from twisted.application.service import IService
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python import usage
 
-from tunnelkit.commands import check, client, portal, server, tokens
+from tunnelkit.commands import check, client, keys, portal, server, tokens
 from tunnelkit.commands.options.flags import CommandOptions
 from tunnelkit.commands.process import theReactor
 
@@ -50,6 +50,7 @@ class Options(CommandOptions):
             "Run a UDP portal: like twistd -n tunnelportal, without a pid file.",
         ),
         ("token", None, tokens.Options, "Make, list and revoke tokens."),
+        ("key", None, keys.Options, "Make keys that encrypt private tunnels."),
         (
             "check",
             None,
@@ -122,6 +123,7 @@ RUN: Final[Mapping[str, Callable[[Any], int]]] = {
     "client": serve(client.makeService),
     "portal": serve(portal.makeService),
     "token": tokens.run,
+    "key": keys.run,
     "check": check.run,
 }
 

@@ -140,6 +140,7 @@ class Session:
     @ivar works: its work connections, or None where it has another way.
     @ivar pool: how streams get to the client: by those, most often.
     @ivar fleet: how datagrams do, once it has a tunnel for them.
+    @ivar parting: what is called when it ends, by what it is for.
     @ivar over: whether it has ended.
     @ivar streams: how many visitors it serves, or lets wait, now.
     """
@@ -174,6 +175,7 @@ class Session:
         self.leaving: dict[PublishedTunnel, None] = {}
         self.opening: dict[str, bool] = {}
         """Names of tunnels that are being opened."""
+        self.parting: dict[object, Callable[[], None]] = {}
         self.over = False
         self.streams = 0
         self.contenders: set[str] = set()
@@ -272,6 +274,8 @@ class Session:
         for tunnel in tunnels:
             tunnel.withdraw()
             tunnel.cut(reason)
+        for part in [*self.parting.values()]:
+            part()
         self.pool.close()
         # Whoever waits for its answer finds the ports free.
         self.heartbeat.stop()

@@ -11,8 +11,15 @@ from typing import Any, Final
 
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.localudp import LocalUDP
+from tunnelkit.tunnels.private.local import LocalPrivate, LocalPrivateUDP
 from tunnelkit.tunnels.published import PRIVATE, PublicKind
-from tunnelkit.tunnels.spec import KindParser, parsePrivate, parseTCP, parseUDP
+from tunnelkit.tunnels.spec import (
+    KindParser,
+    parsePrivate,
+    parsePrivateUDP,
+    parseTCP,
+    parseUDP,
+)
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.tunnels.udp import PublicUDP
 
@@ -42,13 +49,15 @@ PARSERS: Final[Mapping[str, KindParser]] = {
     "tcp": parseTCP,
     "udp": parseUDP,
     "private": parsePrivate,
+    "private-udp": parsePrivateUDP,
 }
 """Reads what C{--tunnel} says."""
 
 LOCAL: Final[Mapping[str, type[LocalTCP] | type[LocalUDP]]] = {
     "tcp": LocalTCP,
     "udp": LocalUDP,
-    "private": LocalTCP,
+    "private": LocalPrivate,
+    "private-udp": LocalPrivateUDP,
 }
 """The client's side: what is behind a tunnel."""
 
@@ -56,5 +65,6 @@ PUBLIC: Final[Mapping[str, PublicKind]] = {
     "tcp": PublicTCP,
     "udp": PublicUDP,
     "private": Late(PRIVATE, "tunnelkit.tunnels.private.published", "PrivateTCP"),
+    "private-udp": Late(PRIVATE, "tunnelkit.tunnels.private.published", "PrivateUDP"),
 }
 """The server's side: what is before a tunnel."""

@@ -116,7 +116,7 @@ class LocalTCP:
 
     def _join(self, service: IEnd, work: IStreamEnd, start: Start) -> None:
         try:
-            end = work if self._packing is None else self._packing.end(work)
+            end = self._endOf(work)
             opening = self._opening(start) if self.spec.proxy else b""
             join = self._relay.join(end, service, opening, self._inward, self._outward)
         except Exception:
@@ -126,6 +126,12 @@ class LocalTCP:
         # Where nobody is told of its end it need not be kept.
         self._joins[join] = start if detail.shown else None
         join.tell(self._ended)
+
+    def _endOf(self, work: IStreamEnd) -> IEnd:
+        """
+        Give the end to join.
+        """
+        return work if self._packing is None else self._packing.end(work)
 
     def _opening(self, start: Start) -> bytes:
         """

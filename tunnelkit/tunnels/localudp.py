@@ -57,6 +57,12 @@ class LocalUDP:
         """
         work.refuse(ResetCode.DENIED, "the client does not publish that")
 
+    def find(self, number: int) -> Flow | None:
+        """
+        Give the flow of a number, if it is there.
+        """
+        return self.flows.flows.get(number)
+
     def land(self, flow: Announced, carrier: ICarrier) -> str:
         """
         A visitor came: open a socket of the flow's own.

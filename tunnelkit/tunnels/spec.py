@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from tunnelkit.tunnels.private.keyfile import ReadFile, endKey, fileName, fileText
 from tunnelkit.wire.address import (
     HIGHEST,
     LONGEST_PATH,
@@ -19,6 +19,7 @@ from tunnelkit.wire.address import (
     parseHostPort,
     parsePort,
 )
+from tunnelkit.wire.endkey import EndKey
 from tunnelkit.wire.packing import PACKERS, isAble
 from tunnelkit.wire.rate import parseRate, parseSize
 from tunnelkit.wire.token import isUserName
@@ -39,6 +40,7 @@ _TCP_OPTIONS: Final = (
 )
 _PRIVATE_OPTIONS: Final = (
     "burst",
+    "keyFile",
     "limit",
     "limit-in",
     "limit-out",
@@ -99,8 +101,8 @@ class TunnelSpec:
         dialect has such; empty for none in particular.
     @ivar visitors: with a private tunnel: the users who may visit it; none for its own
         user.
-    @ivar keyFile: with a private tunnel: the file of the key by which the two clients
-        encrypt between them, or None.
+    @ivar keyFile: with a private tunnel: the name of the file of its key, or empty.
+    @ivar key: the key by which the two clients encrypt between them, or None.
     """
 
     kind: str
@@ -112,7 +114,8 @@ class TunnelSpec:
     compress: str = ""
     subdomain: str = ""
     visitors: tuple[str, ...] = ()
-    keyFile: Path | None = None
+    keyFile: str = ""
+    key: EndKey | None = None
 
     def __post_init__(self) -> None:
         if not isTunnelName(self.name):
@@ -130,11 +133,14 @@ KindParser: TypeAlias = Callable[[list[str], dict[str, str]], TunnelSpec]
 """Makes a tunnel of the positional arguments and the options of a description."""
 
 
-def parseTunnel(text: str, kinds: Mapping[str, KindParser]) -> TunnelSpec:
+def parseTunnel(
+    text: str, kinds: Mapping[str, KindParser], read: ReadFile = fileText
+) -> TunnelSpec:
     """
     Read a description, C{KIND:ARGUMENTS}.
 
     @param kinds: by its name, what reads the rest of a description of that kind.
+    @param read: gives the text of a file that it names.
     @raise ValueError: the text says what is wrong with which description.
     """
     try:
@@ -145,7 +151,8 @@ def parseTunnel(text: str, kinds: Mapping[str, KindParser]) -> TunnelSpec:
                 f"there is no kind {kind!r}: write KIND:[HOST:]PORT, "
                 f"where KIND is one of {known}"
             )
-        return kinds[kind](arguments, options)
+        spec = kinds[kind](arguments, options)
+        return replace(spec, key=endKey(spec.keyFile, spec.name, read))
     except ValueError as e:
         raise ValueError(f"tunnel {text!r}: {e}") from None
 
@@ -258,7 +265,19 @@ def parsePrivate(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
         proxy=_proxyVersion(options.get("proxy")),
         limits=_limits(options),
         visitors=_users(options.get("visitors")),
+        keyFile=fileName(options.get("keyFile")),
     )
+
+
+def parsePrivateUDP(arguments: list[str], options: dict[str, str]) -> TunnelSpec:
+    """
+    Read what follows C{private-udp:}, which is C{[HOST:]PORT}, and the options.
+
+    @raise ValueError: the text says what is wrong.
+    """
+    if "proxy" in options or "unix" in options:
+        raise ValueError("private-udp has no options proxy and unix: leave them out")
+    return replace(parsePrivate(arguments, options), kind="private-udp")
 
 
 def _users(text: str | None) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ class PublicUDP:
         self.session = session
         self.compress = compress
         self._relay = relay
+        self._clock = clock
         self._withdrawn = withdrawn
         self._port: IFlowPort | None = None
         self._flows = flows = FlowTable(clock, self._left, name, compress)

@@ -129,7 +129,7 @@ class Wanted:
                 self._lease,
                 spec.compress,
                 spec.visitors,
-                spec.keyFile is not None,
+                spec.key is not None,
             )
         )
         asked.addCallbacks(

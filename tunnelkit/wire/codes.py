@@ -92,3 +92,5 @@ class ResetCode(IntEnum):
     """A bug; the log of the other side has more."""
     CORRUPT = 12
     """What came compressed cannot be unpacked, or ended too early."""
+    SEALED = 13
+    """What two clients encrypt between them cannot be read, or ended too early."""

@@ -51,6 +51,12 @@ class Landing:
         self._relay = relay
         self._service = service
 
+    def find(self, number: int) -> Flow | None:
+        """
+        Give a flow that is there.
+        """
+        return self.flows.flows.get(number)
+
     def land(self, flow: Announced, carrier: ICarrier) -> str:
         """
         Begin a flow.
@@ -91,7 +97,9 @@ class FlowTunnel:
         self.left: list[Flow] = []
         self.visitors = FlowTable(reactor, self.left.append, "dns")
         self.landing = Landing(reactor, client.relay, service)
-        client.dock = Dock(client.relay, reactor, {"dns": self.landing}.get)
+        client.dock = Dock(
+            client.relay, reactor, lambda flow: {"dns": self.landing}.get(flow.tunnel)
+        )
         at = HostPort(host, 0)
         place = self.fleet.place
         self._port = server.relay.listenDatagrams(at, self.visitors, place)

@@ -112,6 +112,7 @@ SERVER: list[FromServer] = [
         visitor="[2001:db8::1]:50000",
         address="192.0.2.1:9000",
     ),
+    Flow(id=9, tunnel="dns", visitor="", address="", dial=4),
     Start(stream=2, tunnel="s", kind="private", visitor="", address="", dial=4),
     Flow(id=7, tunnel="dns", visitor="192.0.2.7:5300", address="192.0.2.1:53"),
     Flow(
@@ -436,6 +437,7 @@ class CodesTests(SynchronousTestCase):
                 "BUSY",
                 "INTERNAL",
                 "CORRUPT",
+                "SEALED",
             ],
         )
-        self.assertEqual(sorted(ResetCode), list(range(13)))
+        self.assertEqual(sorted(ResetCode), list(range(14)))

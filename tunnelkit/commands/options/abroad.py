@@ -30,6 +30,8 @@ OPTIONS: Final = (
     "name",
     "tunnel",
     "visit",
+    "socks",
+    "key",
     "allow",
 )
 """Options that some of the dialects take, and some do not."""

@@ -152,6 +152,8 @@ class ServerOptions(LoginOptions):
         "name": text,
         "tunnel": texts,
         "visit": texts,
+        "socks": texts,
+        "key": texts,
         "grace": number,
         "dialect": text,
         "ca": text,

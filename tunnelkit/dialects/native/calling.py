@@ -26,7 +26,6 @@ from tunnelkit.dialects.native.caller import (
     otherVersion,
 )
 from tunnelkit.dialects.native.requests import DIALLING, Requests
-from tunnelkit.interfaces import IWorkEnd
 from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.relay.secure import Seen
 from tunnelkit.wire import codes
@@ -41,12 +40,14 @@ from tunnelkit.wire.native.login import (
     Welcome,
 )
 from tunnelkit.wire.native.messages import (
+    PRIVATE,
     Bye,
     Certificates,
     Close,
     Closed,
     Dial,
     Drain,
+    Flow,
     FromClient,
     Open,
     Opened,
@@ -140,20 +141,22 @@ class CallingChannel(Holder):
         return self.requests.ask(lambda id: Close(id, tunnel), Closed)
 
     def dial(
-        self, tunnel: str, kind: str = "private", sealed: bool = False
-    ) -> Deferred[IWorkEnd]:
+        self, tunnel: str, kind: str = PRIVATE, sealed: bool = False
+    ) -> Deferred[Any]:
         """
-        Ask for a stream to a private tunnel of another client.
+        Ask for a stream to a private tunnel of another client, or for a flow.
 
         @param sealed: whether what is said there is encrypted from end to end.
-        @return: the end of that stream, which is to be joined or refused; fails with
+        @return: what the one who takes the answer gives to C{requests}; fails with
             L{Refusal}.
         """
         if not self._dials:
             reason = f"{self._server} knows no private tunnels: have it updated"
             return fail(Refusal(codes.KIND, reason))
         return self.requests.ask(
-            lambda id: Dial(id, tunnel, kind, sealed), Start, DIALLING
+            lambda id: Dial(id, tunnel, kind, sealed),
+            Start if kind == PRIVATE else Flow,
+            DIALLING,
         )
 
     def leave(self, reason: str) -> Deferred[None]:

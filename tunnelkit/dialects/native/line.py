@@ -6,7 +6,7 @@ Line: one login to a server, with the work connections that belong to it.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,7 +17,7 @@ from tunnelkit.carrier.supply import Supply
 from tunnelkit.control.login import workProof
 from tunnelkit.dialects.native.caller import Parting
 from tunnelkit.dialects.native.calling import CallingChannel
-from tunnelkit.interfaces import IStreamEnd, IWorkEnd, IWorkOwner
+from tunnelkit.interfaces import IWorkEnd, IWorkOwner
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire import codes
 from tunnelkit.wire.codes import ResetCode
@@ -112,15 +112,17 @@ class Line:
 
     def dial(
         self, tunnel: str, kind: str = "private", sealed: bool = False
-    ) -> Deferred[IStreamEnd]:
+    ) -> Deferred[Any]:
         """
-        Ask for a stream to a private tunnel that another client publishes.
+        Ask for a stream to a private tunnel that another client publishes, or, of
+        C{private-udp}, for a flow.
 
         @param sealed: whether what is said there is encrypted from end to end.
-        @return: the end of that stream, from which nothing is read before it is
-            joined; fails with L{Refusal<tunnelkit.control.session.Refusal>}.
+        @return: the L{IStreamEnd<tunnelkit.interfaces.IStreamEnd>} of that stream, from
+            which nothing is read before it is joined, or the flow's announcement and
+            its carrier; fails with L{Refusal<tunnelkit.control.session.Refusal>}.
         """
-        return cast("Deferred[IStreamEnd]", self.channel.dial(tunnel, kind, sealed))
+        return self.channel.dial(tunnel, kind, sealed)
 
     def retired(self) -> bool:
         """

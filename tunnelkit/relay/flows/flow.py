@@ -102,7 +102,7 @@ class Flow(ABC):
             self.deliver(run)
             return
         for each in run:
-            datagram = shape.out(bytes(each))
+            datagram = shape.out(bytes(each), self)
             if datagram is not None:
                 self.deliver([memoryview(datagram)])
 

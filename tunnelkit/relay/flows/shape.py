@@ -9,13 +9,16 @@ back would only make it late.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.flows.tally import CORRUPT, LIMIT, Tally
 from tunnelkit.wire.native.datagrams import LARGEST
 from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.packing import PACKERS, UNPACKERS
+
+if TYPE_CHECKING:
+    from tunnelkit.relay.flows.flow import Flow
 
 _PLAIN: Final = b"\0"
 _PACKED: Final = b"\1"
@@ -50,9 +53,11 @@ class Shape:
         self._inward = inward
         self._outward = outward
 
-    def into(self, datagram: bytes) -> bytes | None:
+    def into(self, datagram: bytes, flow: Flow | None = None) -> bytes | None:
         """
         Give what crosses the tunnel for a datagram, or None where it is dropped.
+
+        @param flow: whose it is, for whom that matters.
         """
         if not self._passes(self._outward, len(datagram)):
             return None
@@ -60,9 +65,11 @@ class Shape:
         self.written += len(crossing)
         return crossing
 
-    def out(self, crossing: bytes) -> bytes | None:
+    def out(self, crossing: bytes, flow: Flow | None = None) -> bytes | None:
         """
         Give the datagram that crossed, or None where it is dropped.
+
+        @param flow: whose it is, for whom that matters.
         """
         self.read += len(crossing)
         try:
@@ -71,6 +78,11 @@ class Shape:
             self._tally.drop(CORRUPT)
             return None
         return datagram if self._passes(self._inward, len(datagram)) else None
+
+    def left(self, flow: Flow) -> None:
+        """
+        A flow is over.
+        """
 
     def _passes(self, bucket: Bucket | None, size: int) -> bool:
         if bucket is None or bucket.takeAll(size):

@@ -112,6 +112,8 @@ class FlowTable:
 
     def _over(self, flow: Flow, reason: str, known: bool) -> None:
         flow.close("" if known else reason)
+        if self.shape is not None:
+            self.shape.left(flow)
         self._left(flow)
 
     def _look(self) -> None:

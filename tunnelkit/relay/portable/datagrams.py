@@ -305,7 +305,7 @@ def forward(flow: Flow, datagram: bytes) -> None:
     flow.tally.received += len(datagram)
     flow.table.touch(flow)
     shape = flow.table.shape
-    crossing = datagram if shape is None else shape.into(datagram)
+    crossing = datagram if shape is None else shape.into(datagram, flow)
     if crossing is not None:
         flow.ship(framed(flow.id, crossing))
 

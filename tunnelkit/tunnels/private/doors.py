@@ -5,25 +5,32 @@ Doors: all places on the client's side from which private tunnels are reached.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
-from tunnelkit.interfaces import IRelay
+from tunnelkit.interfaces import ICarrier, IRelay
+from tunnelkit.relay.endpoints import IPortableReactor
+from tunnelkit.tunnels.private.socks import SocksDoor
 from tunnelkit.tunnels.private.spec import VisitSpec
-from tunnelkit.tunnels.private.visit import Dial, Visit, Visits
+from tunnelkit.tunnels.private.udp import Landings, UDPVisit
+from tunnelkit.tunnels.private.visit import Dial, Visit
+from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.endkey import EndKey
+from tunnelkit.wire.native.messages import Flow as Announced
 
 
 class Door(Protocol):
     """
     One such place.
-
-    @ivar visits: who came there.
     """
 
-    visits: Visits
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are at tunnels, or on their way.
+        """
 
     def start(self) -> None:
         """
@@ -35,6 +42,11 @@ class Door(Protocol):
     def stop(self) -> Deferred[object] | None:
         """
         Take no more.
+        """
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way, and those to be.
         """
 
 
@@ -51,7 +63,16 @@ class Doors:
         """
         How many visitors are at tunnels, or on their way.
         """
-        return sum(door.visits.streams for door in self._doors)
+        return sum(door.streams for door in self._doors)
+
+    def landings(self, answered: Callable[[Announced, ICarrier], bool]) -> Landings:
+        """
+        Give where flows go to that answer dials.
+
+        @param answered: gives a flow to who dialled; says whether somebody did.
+        """
+        visits = (door for door in self._doors if isinstance(door, UDPVisit))
+        return Landings(visits, answered)
 
     def open(self) -> None:
         """
@@ -78,13 +99,33 @@ class Doors:
         Reset all streams under way, and those to be.
         """
         for door in self._doors:
-            door.visits.cut(reason)
+            door.cut(reason)
 
 
 def makeDoors(
-    visits: Iterable[VisitSpec], relay: IRelay, clock: IReactorTime, dial: Dial
+    visits: Sequence[VisitSpec],
+    socks: Iterable[HostPort],
+    keys: Mapping[str, EndKey],
+    relay: IRelay,
+    reactor: IPortableReactor,
+    dial: Dial,
+    dialFlow: Callable[[str, str, bool], Deferred[Any]],
+    random: Callable[[int], bytes],
 ) -> Doors:
     """
     Make those that a client's user asked for.
+
+    @param socks: where programs that know SOCKS come to.
+    @param dialFlow: as C{dial}, for datagrams.
+    @param random: gives so many random bytes.
+    @param keys: by which what they say is encrypted from end to end, by tunnel.
     """
-    return Doors(Visit(spec, relay, clock, dial) for spec in visits)
+    # What is behind a name is for the client to say that publishes it: both are there.
+    doors: list[Door] = [Visit(spec, relay, reactor, dial) for spec in visits]
+    doors += [
+        UDPVisit(spec, relay, reactor, dialFlow, random)
+        for spec in visits
+        if isinstance(spec.at, HostPort)
+    ]
+    doors += [SocksDoor(at, keys, relay, reactor, dial) for at in socks]
+    return Doors(doors)

@@ -20,8 +20,11 @@ from zope.interface import implementer
 from tunnelkit.carrier.pool import WorkPool
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal, Session
-from tunnelkit.interfaces import IEnd, IStreamEnd, IWorkEnd
+from tunnelkit.interfaces import IEnd, IFlowPort, IStreamEnd, IWorkEnd
+from tunnelkit.relay.flows.flow import Flow
+from tunnelkit.tunnels.private.flows import FarFlow, Visiting
 from tunnelkit.tunnels.tcp import WAITING, PublicTCP
+from tunnelkit.tunnels.udp import PublicUDP
 from tunnelkit.wire import codes
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.messages import Dial, Open, Start
@@ -39,7 +42,8 @@ def called(holder: Session | None, session: Session, request: Dial) -> Deferred[
     @raise Refusal: it may not be there.
     """
     tunnel = None if holder is None else holder.tunnels.get(request.tunnel)
-    if not isinstance(tunnel, PrivateTCP) or tunnel.kind != request.kind:
+    kinds = PrivateTCP, PrivateUDP
+    if not isinstance(tunnel, kinds) or tunnel.kind != request.kind:
         raise _denied(session, request)
     if not tunnel.admits(session.identity.user):
         if session.mention():
@@ -52,20 +56,18 @@ def called(holder: Session | None, session: Session, request: Dial) -> Deferred[
         raise _denied(session, request)
     if tunnel.sealed != request.sealed:
         raise _unlike(tunnel.sealed, request.tunnel)
-    caller = Caller(session, request)
-    caller.call(tunnel)
-    return caller.answered
+    return tunnel.call(session, request)
 
 
-class PrivateTCP(PublicTCP):
+class Private:
     """
-    A service that other clients can dial.
+    What private tunnels of all kinds have.
 
+    @ivar session: whose it is.
     @ivar sealed: whether the two clients encrypt between them.
     """
 
-    kind: ClassVar[str] = "private"
-    space: ClassVar[str] = "private"
+    session: Session
     sealed = False
     _admitted: frozenset[str] = frozenset()
 
@@ -86,17 +88,37 @@ class PrivateTCP(PublicTCP):
         self._admitted = frozenset(request.visitors or own)
         self.sealed = request.sealed
 
+    def admits(self, user: str) -> bool:
+        """
+        Say whether a user may visit it.
+        """
+        return user in self._admitted
+
+
+class PrivateTCP(Private, PublicTCP):
+    """
+    A service that other clients can dial.
+    """
+
+    kind: ClassVar[str] = "private"
+    space: ClassVar[str] = "private"
+
     def listen(self, bind: str) -> None:
         """
         Take visitors from now on; there is no port for them.
         """
         self._port = cast(IListeningPort, _NoPort())
 
-    def admits(self, user: str) -> bool:
+    def call(self, session: Session, request: Dial) -> Deferred[None]:
         """
-        Say whether a user may visit it.
+        Bring a client here.
+
+        @return: fires when it is, and fails with L{Refusal}.
+        @raise Refusal: too many wait.
         """
-        return user in self._admitted
+        caller = Caller(session, request)
+        caller.call(self)
+        return caller.answered
 
     def arrived(self, caller: Caller) -> None:
         """
@@ -197,6 +219,44 @@ class Caller:
             self.answered.callback(answer)
 
 
+class PrivateUDP(Private, PublicUDP):
+    """
+    A service for datagrams that other clients can dial.
+    """
+
+    kind: ClassVar[str] = "private-udp"
+    space: ClassVar[str] = "private"
+
+    def listen(self, bind: str) -> None:
+        """
+        Take flows from now on; there is no port for them.
+        """
+        self._visits: dict[Session, Visiting] = {}
+        self._port = cast(IFlowPort, _NoPort())
+        self._fleet.enter(self)
+
+    def call(self, session: Session, request: Dial) -> Deferred[None]:
+        """
+        Begin a flow of a client.
+
+        @raise Refusal: it may not be.
+        """
+        if self._port is None:
+            raise Refusal(codes.WITHDRAWN, "the tunnel was withdrawn", retry=True)
+        visiting = self._visits.get(session)
+        if visiting is None:
+            visiting = Visiting(session, self._relay, self._flows, self._clock)
+            visiting.over = lambda: self._visits.pop(session, None)
+            self._visits[session] = visiting
+        if not visiting.begin(request, self._arrived):
+            raise Refusal(codes.BUSY, "too many visitors at once", retry=True)
+        return succeed(None)
+
+    def _left(self, flow: Flow) -> None:
+        super()._left(flow)
+        cast(FarFlow, flow).part()
+
+
 class _NoPort:
     """
     What a private tunnel has in place of a port.
@@ -204,6 +264,11 @@ class _NoPort:
 
     def stopListening(self) -> Deferred[None]:
         return succeed(None)
+
+    def look(self) -> None:
+        """
+        Nothing is dropped there.
+        """
 
 
 def _denied(session: Session, request: Dial) -> Refusal:

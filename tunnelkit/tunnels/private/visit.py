@@ -19,10 +19,9 @@ from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
-from tunnelkit.relay.occupant import whyNot
+from tunnelkit.relay.sealing import Sealing
 from tunnelkit.tunnels.bursts import Bursts
-from tunnelkit.tunnels.private.spec import LOOPBACK, VisitSpec
-from tunnelkit.wire.address import HostPort
+from tunnelkit.tunnels.private.spec import VisitSpec, deaf, warnOfPlace
 from tunnelkit.wire.codes import BUSY, ResetCode
 
 WAITING: Final = 4096
@@ -61,15 +60,20 @@ class Visits:
         """
         return len(self._joins) + len(self._dialling)
 
-    def bring(self, visitor: IEnd, tunnel: str, sealed: bool) -> None:
+    def bring(self, visitor: IEnd, tunnel: str, sealing: Sealing | None) -> None:
         """
         Bring a visitor to a tunnel, or reset it.
+
+        @param sealing: what is said there is encrypted by, or None.
         """
-        dialled = self.dial(tunnel, sealed)
+        dialled = self.dial(tunnel, sealing is not None)
         dialled.addCallbacks(
-            self.join, self._ebDial, callbackArgs=(visitor,), errbackArgs=(visitor,)
+            self.join,
+            self._ebDial,
+            callbackArgs=(visitor, sealing),
+            errbackArgs=(visitor,),
         )
-        dialled.addErrback(self._bug)
+        dialled.addErrback(self.bug)
 
     def dial(self, tunnel: str, sealed: bool) -> Dialled:
         """
@@ -83,12 +87,13 @@ class Visits:
         self._dialling[dialled] = None
         return dialled.addBoth(self._over, dialled)
 
-    def join(self, work: IStreamEnd, visitor: IEnd) -> None:
+    def join(self, work: IStreamEnd, visitor: IEnd, sealing: Sealing | None) -> None:
         """
         Join a visitor to what was dialled.
         """
         try:
-            join = self._relay.join(visitor, work, b"")
+            end = work if sealing is None else sealing.end(work, client=True)
+            join = self._relay.join(visitor, end, b"")
         except Exception:
             work.refuse(ResetCode.INTERNAL, "the client has a bug: see its log")
             visitor.abort()
@@ -124,13 +129,22 @@ class Visits:
 
     def _ebDial(self, failure: Failure, visitor: IEnd) -> None:
         visitor.abort()
+        self.failed(failure)
+
+    def failed(self, failure: Failure) -> None:
+        """
+        Say why a visitor could not be brought to a tunnel.
+        """
         refusal = failure.value
         if isinstance(refusal, Refusal):
             self.note(refusal.reason)
         elif not failure.check(CancelledError):
-            self._bug(failure)
+            self.bug(failure)
 
-    def _bug(self, failure: Failure) -> None:
+    def bug(self, failure: Failure) -> None:
+        """
+        Say that there is a bug of ours.
+        """
         self._log.failure("a bug at {name}", failure, name=self._name)
 
     def _say(self, sentence: str) -> None:
@@ -157,6 +171,9 @@ class Visit:
         self._relay = relay
         self._port: IListeningPort | None = None
         self.visits = Visits(relay, clock, dial, spec.name)
+        self._sealing: Sealing | None = None
+        if spec.key is not None:
+            self._sealing = Sealing(spec.key, spec.name, clock)
 
     def start(self) -> None:
         """
@@ -168,17 +185,24 @@ class Visit:
         try:
             self._port = self._relay.listen(spec.at, self._arrived)
         except CannotListenError as e:
-            raise StartFailed(_deaf(spec, e)) from e
+            raise StartFailed(deaf(spec, e)) from e
         self._log.info(
             "{at} leads to the private tunnel {name}", at=str(spec.at), name=spec.name
         )
-        if isinstance(spec.at, HostPort) and spec.at.host not in (LOOPBACK, "::1"):
-            self._log.warn(
-                "{at} is no address of this machine alone: whoever reaches it reaches"
-                " {name} with this client's token",
-                at=str(spec.at),
-                name=spec.name,
-            )
+        warnOfPlace(spec.at, spec.name)
+
+    @property
+    def streams(self) -> int:
+        """
+        How many visitors are at the tunnel, or on their way.
+        """
+        return self.visits.streams
+
+    def cut(self, reason: str) -> None:
+        """
+        Reset all streams under way, and those to be.
+        """
+        self.visits.cut(reason)
 
     def stop(self) -> Deferred[object] | None:
         """
@@ -188,13 +212,4 @@ class Visit:
         return None if port is None else maybeDeferred(port.stopListening)
 
     def _arrived(self, visitor: IEnd) -> None:
-        self.visits.bring(visitor, self._spec.name, self._spec.keyFile is not None)
-
-
-def _deaf(spec: VisitSpec, error: CannotListenError) -> str:
-    at = spec.at
-    why = whyNot(error, at.port if isinstance(at, HostPort) else 0)
-    return (
-        f"--visit {spec.name}: cannot listen on {at}: {why}: stop what does, or give"
-        " the visit another place"
-    )
+        self.visits.bring(visitor, self._spec.name, self._sealing)

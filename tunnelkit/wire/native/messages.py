@@ -20,6 +20,9 @@ from tunnelkit.wire.native.login import (
     Welcome,
 )
 
+PRIVATE: Final = "private"
+"""The kind of a tunnel that other clients dial."""
+
 UDP: Final = "udp"
 """The kind of a L{Start} that makes a datagram carrier of its work connection."""
 
@@ -71,7 +74,7 @@ class Dial:
     name: ClassVar[str] = "dial"
     id: int
     tunnel: str
-    kind: str = "private"
+    kind: str = PRIVATE
     sealed: bool = False
 
 
@@ -279,6 +282,7 @@ class Flow:
     @ivar visitor: the visitor's address, C{HOST:PORT}.
     @ivar address: the address that the visitor came to, C{HOST:PORT}.
     @ivar compress: how the flow's datagrams are compressed, both ways.
+    @ivar dial: the number of the L{Dial} that it answers, or 0: a visitor came.
     """
 
     name: ClassVar[str] = "flow"
@@ -287,6 +291,7 @@ class Flow:
     visitor: str
     address: str
     compress: str = ""
+    dial: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -370,6 +370,6 @@ def shipped(flow: Flow, size: int) -> None:
     Put what was read on its flow's carrier, where more is to be done than for most.
     """
     shape, datagram = flow.table.shape, bytes(PLACE[:size])
-    crossing = datagram if shape is None else shape.into(datagram)
+    crossing = datagram if shape is None else shape.into(datagram, flow)
     if crossing is not None:
         flow.ship(framed(flow.id, crossing))
