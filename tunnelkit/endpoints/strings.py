@@ -20,8 +20,10 @@ from tunnelkit.endpoints.login import login, tokenIn
 from tunnelkit.endpoints.program import here
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.private.keyfile import endKey, fileName, fileText
 from tunnelkit.tunnels.spec import TunnelSpec, isTunnelName
 from tunnelkit.wire.certificate import parseFingerprint
+from tunnelkit.wire.endkey import EndKey
 
 T = TypeVar("T")
 
@@ -32,7 +34,10 @@ _KINDS: Final = {
         *("burst", "compress", "limit", "limit-in", "limit-out"),
         *("name", "port"),
     ),
-    "private": ("burst", "limit", "limit-in", "limit-out", "name", "visitors"),
+    "private": (
+        *("burst", "limit", "limit-in", "limit-out"),
+        *("keyFile", "name", "visitors"),
+    ),
 }
 """What a tunnel may be told, by its kind."""
 _TRUTHS: Final = {"yes": True, "no": False}
@@ -67,13 +72,13 @@ def clientEndpoint(
     @raise ValueError: the text says what is wrong.
     """
     with_ = _Options(arguments, options)
-    with_.check((*_LOGIN, "timeout", "to"))
+    with_.check((*_LOGIN, "keyFile", "timeout", "to"))
     name = with_.take("to", _tunnelName, None)
     if name is None:
         raise with_.wrong("to=NAME is missing: the name of the private tunnel to dial")
     settings = with_.settings()
     timeout = with_.take("timeout", _seconds, PATIENCE)
-    return TunnelClientEndpoint(reactor, settings, name, timeout)
+    return TunnelClientEndpoint(reactor, settings, name, timeout, with_.key(name))
 
 
 class _Options:
@@ -153,7 +158,20 @@ class _Options:
             spec = PARSERS[kind](["1"], options)
         except ValueError as e:
             raise self.wrong(str(e)) from None
-        return replace(spec, local=here(None))
+        key = self._key(spec.keyFile, spec.name)
+        return replace(spec, local=here(None), key=key)
+
+    def key(self, tunnel: str) -> EndKey | None:
+        """
+        Give the key of a tunnel that is encrypted from end to end.
+        """
+        return self._key(self.take("keyFile", fileName, ""), tunnel)
+
+    def _key(self, name: str, tunnel: str) -> EndKey | None:
+        try:
+            return endKey(name, tunnel, fileText)
+        except ValueError as e:
+            raise self.wrong(str(e)) from None
 
     def _shown(self, name: str) -> str:
         return os.fspath(self._options[name])[:200]

@@ -204,6 +204,11 @@ class Sealed:
         self._ended = True
         self._goOn()
 
+    def left(self) -> None:
+        """
+        Never said by a work connection.
+        """
+
     def delivered(self) -> None:
         """
         Pass that on.
