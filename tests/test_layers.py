@@ -31,14 +31,16 @@ FLOORS: Final = (
     {"settings"},
     {"notice"},
     {"server", "client"},
-    {"endpoints", "api", "checking", "portal", "sharing", "admin"},
+    {"endpoints", "checking", "portal", "sharing", "admin"},
+    {"api"},
     {"commands"},
 )
 """
 The rooms, from the ground up: C{tunnelkit/ROOM/} or C{tunnelkit/ROOM.py}.  A module
 imports from its own room and from lower floors, not from another room of its floor.
-What the design calls floor 0 and floor 6 are two floors each here, as the contracts
-speak of the wire's values and the services of their settings.  The package itself is
+What the design calls floors 0, 6 and 7 are two floors each here, or three, as the
+contracts speak of the wire's values, the services of their settings, and what programs
+use of all that is built on them.  The package itself is
 below all, and imports none of them.
 """
 

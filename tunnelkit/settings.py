@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tunnelkit.dialects.allowed import Pattern
 from tunnelkit.dialects.spec import DialectSpec
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -19,6 +19,9 @@ from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.endkey import EndKey
 from tunnelkit.wire.ports import PortSet
 from tunnelkit.wire.token import Token
+
+if TYPE_CHECKING:
+    from tunnelkit.dialects.allowed import Pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +77,9 @@ class ClientSettings:
     @ivar insecure: whether plain TCP is spoken.
     @ivar grace: how long streams may go on when the client stops, in seconds.
     @ivar visits: which private tunnels of others it brings visitors to.
+    @ivar allow: what the server may have it dial.
     @ivar socks: where programs that know SOCKS come to, for all of them.
     @ivar keys: by which those say what they say, for each tunnel that has one.
-    @ivar allow: what the server may have it dial.
     """
 
     server: HostPort | str
@@ -88,6 +91,6 @@ class ClientSettings:
     insecure: bool = False
     grace: float = 10.0
     visits: tuple[VisitSpec, ...] = ()
+    allow: tuple[Pattern, ...] = ()
     socks: tuple[HostPort, ...] = ()
     keys: tuple[tuple[str, EndKey], ...] = ()
-    allow: tuple[Pattern, ...] = ()

@@ -4,6 +4,7 @@ Tests for L{tunnelkit.endpoints.dialling}.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -17,6 +18,7 @@ from tests.endpoints.case import EndpointCase, Program
 from tests.network import Plain
 from tunnelkit.endpoints import shared
 from tunnelkit.endpoints.dialling import NotReached
+from tunnelkit.wire.endkey import newEndKey
 
 
 class DiallingTests(EndpointCase):
@@ -171,3 +173,29 @@ class DiallingTests(EndpointCase):
         self.network.settle()
         self.stop(self.server)
         self.assertEqual(self.successResultOf(dialled).ended, "reset")
+
+    def test_sealed(self) -> None:
+        """
+        With the same key on both sides they speak, half-closes and closes included, and
+        the server sees none of it; with none on one side they are told.
+        """
+        file = self.mktemp()
+        with open(file, "wb") as opened:
+            opened.write(newEndKey(datetime.now(UTC)).pem)
+        program, _ = self.listening("kind=private", "name=ssh", f"keyFile={file}")
+        dialled = self.dial("ssh", f"keyFile={file}")
+        self.network.settle()
+        mine = self.successResultOf(dialled)
+        mine.transport.write(b"question")
+        self.network.settle()
+        (other,) = program.visitors
+        transport: Any = other.transport
+        self.assertEqual(other.heard, b"question")
+        transport.write(b"answer")
+        transport.loseConnection()
+        self.network.settle()
+        self.assertEqual((mine.heard, mine.ended), (b"answer", "end"))
+        dialled = self.dial("ssh")
+        self.network.settle()
+        error = self.failureResultOf(dialled, NotReached).value
+        self.assertIn("is encrypted from end to end", str(error))

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
@@ -27,13 +27,15 @@ from tunnelkit.commands.options.login import ServerOptions
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.abroad import AbroadClient, AbroadSettings, Means
-from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.known import CLIENTS, FILES
 from tunnelkit.relay.best import relayFor
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.private.spec import parseKey, parseSocks, parseVisit
 from tunnelkit.tunnels.spec import TunnelSpec, parseTunnel
+
+if TYPE_CHECKING:
+    from tunnelkit.dialects.allowed import Pattern
 
 T = TypeVar("T")
 
@@ -163,6 +165,7 @@ class Options(ServerOptions):
                 made,
                 visits=visits,
                 socks=self.every("socks", parseSocks),
+                allow=self.every("allow", _allowed),
                 keys=self.describe("key", parseKey),
                 allow=self.every("allow", parseAllow),
             )
@@ -201,6 +204,13 @@ def _makeAbroad(settings: AbroadSettings, options: Options, reactor: Any) -> ISe
         return settings.dialect.make(settings, means)
 
     return inProcess(make, options, settings.grace, reactor)
+
+
+def _allowed(text: str) -> Pattern:
+    # Most clients allow nothing.
+    from tunnelkit.dialects.allowed import parseAllow
+
+    return parseAllow(text)
 
 
 def clientName(text: str) -> str:

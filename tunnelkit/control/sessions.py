@@ -42,6 +42,8 @@ class Watcher(Protocol):
 class Sessions:
     """
     The sessions of a server, found by id or by user.
+
+    @ivar watchers: who else is told of them.
     """
 
     _log = Logger()
@@ -59,6 +61,8 @@ class Sessions:
         @param now: gives the time, seconds since 1970.
         @param random: gives so many random bytes.
         @param allowed: says whether a user may do anything at this moment.
+        @param watchers: who outlives these sessions, and is told of them; there may be
+            more of them later.
         """
         self._clock = clock
         self._now = now

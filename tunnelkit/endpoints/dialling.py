@@ -21,10 +21,11 @@ from zope.interface import implementer
 from tunnelkit.control.session import Refusal
 from tunnelkit.endpoints.addresses import NOBODY
 from tunnelkit.endpoints.shared import SharedClient, sharedBy
-from tunnelkit.interfaces import IJoin, IStreamEnd, Outcome
+from tunnelkit.interfaces import IEnd, IJoin, IStreamEnd, Outcome
 from tunnelkit.relay.portable.protocol import ProtocolEnd
 from tunnelkit.settings import ClientSettings
 from tunnelkit.wire.codes import ResetCode
+from tunnelkit.wire.endkey import EndKey
 
 PATIENCE: Final = 30.0
 """Seconds to get through, the login included."""
@@ -55,16 +56,20 @@ class TunnelClientEndpoint:
         settings: ClientSettings,
         name: str,
         timeout: float = PATIENCE,
+        key: EndKey | None = None,
     ) -> None:
         """
         @param settings: which server, and as who.
         @param name: the tunnel's name.
         @param timeout: seconds to get through.
+        @param key: by which the two clients encrypt what they say; None where they do
+            not.
         """
         self._reactor = reactor
         self._settings = settings
         self._name = name
         self._timeout = timeout
+        self._key = key
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -81,7 +86,7 @@ class TunnelClientEndpoint:
     async def _dial(self, shared: SharedClient, factory: IProtocolFactory) -> IProtocol:
         try:
             await shared.ready()
-            work = await shared.dial(self._name)
+            work = await shared.dial(self._name, sealed=self._key is not None)
             protocol = self._speak(shared, factory, work)
         except Refusal as e:
             shared.converse(-1)
@@ -108,7 +113,14 @@ class TunnelClientEndpoint:
             shared.converse(-1)
 
         near = ProtocolEnd(protocol, NOBODY, there, self._reactor)
-        shared.relay.join(near, work, b"").tell(ended)
+        end: IEnd = work
+        if self._key is not None:
+            # Few tunnels are encrypted from end to end, which takes a library.
+            from tunnelkit.relay.sealing import Sealing
+
+            sealing = Sealing(self._key, self._name, self._reactor)
+            end = sealing.end(work, client=True)
+        shared.relay.join(near, end, b"").tell(ended)
         return protocol
 
     def _late(self, result: Any, timeout: float) -> Any:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from tunnelkit.endpoints.addresses import addressOf
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, Outcome, Undialled
 from tunnelkit.relay.portable.protocol import ProtocolEnd
-from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.private.local import LocalPrivate
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.address import LocalAddress
 from tunnelkit.wire.codes import ResetCode
@@ -44,7 +44,7 @@ def here(factory: IProtocolFactory | None) -> LocalAddress:
     return cast(LocalAddress, Here(type(factory).__name__))
 
 
-class LocalProgram(LocalTCP):
+class LocalProgram(LocalPrivate):
     """
     A factory of Twisted's that has a protocol for each visitor.
     """

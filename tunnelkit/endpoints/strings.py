@@ -9,22 +9,21 @@ put together again: C{tunnel:[::1]:8910:name=site} needs no escapes.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from tunnelkit.control.names import isClientName
-from tunnelkit.dialects.descriptions import serverAddress
 from tunnelkit.endpoints.dialling import PATIENCE, TunnelClientEndpoint
 from tunnelkit.endpoints.listening import TunnelServerEndpoint
+from tunnelkit.endpoints.login import login, tokenIn
 from tunnelkit.endpoints.program import here
 from tunnelkit.settings import ClientSettings
-from tunnelkit.state.secrets import readToken
 from tunnelkit.tunnels.kinds import PARSERS
+from tunnelkit.tunnels.private.keyfile import endKey, fileName, fileText
 from tunnelkit.tunnels.spec import TunnelSpec, isTunnelName
 from tunnelkit.wire.certificate import parseFingerprint
-from tunnelkit.wire.token import Token
+from tunnelkit.wire.endkey import EndKey
 
 T = TypeVar("T")
 
@@ -35,7 +34,10 @@ _KINDS: Final = {
         *("burst", "compress", "limit", "limit-in", "limit-out"),
         *("name", "port"),
     ),
-    "private": ("burst", "limit", "limit-in", "limit-out", "name", "visitors"),
+    "private": (
+        *("burst", "limit", "limit-in", "limit-out"),
+        *("keyFile", "name", "visitors"),
+    ),
 }
 """What a tunnel may be told, by its kind."""
 _TRUTHS: Final = {"yes": True, "no": False}
@@ -70,13 +72,13 @@ def clientEndpoint(
     @raise ValueError: the text says what is wrong.
     """
     with_ = _Options(arguments, options)
-    with_.check((*_LOGIN, "timeout", "to"))
+    with_.check((*_LOGIN, "keyFile", "timeout", "to"))
     name = with_.take("to", _tunnelName, None)
     if name is None:
         raise with_.wrong("to=NAME is missing: the name of the private tunnel to dial")
     settings = with_.settings()
     timeout = with_.take("timeout", _seconds, PATIENCE)
-    return TunnelClientEndpoint(reactor, settings, name, timeout)
+    return TunnelClientEndpoint(reactor, settings, name, timeout, with_.key(name))
 
 
 class _Options:
@@ -122,29 +124,23 @@ class _Options:
         """
         if not self._server:
             raise self.wrong(f"the server is missing: write {PREFIX}:HOST[:PORT]")
-        try:
-            server = serverAddress(self._server)
-        except ValueError as e:
-            raise self.wrong(str(e)) from None
-        token = self.take("tokenFile", _tokenIn, None)
+        token = self.take("tokenFile", tokenIn, None)
         if token is None:
             raise self.wrong("tokenFile=FILE is missing: the token to log in with")
-        settings = ClientSettings(
-            server=server,
-            token=token,
-            name=self.take("client", _clientName, socket.gethostname()),
-            tunnels=(),
-            fingerprint=self.take("fingerprint", parseFingerprint, None),
-            verify=self.take("verify", _truth, False),
-            insecure=self.take("insecure", _truth, False),
-        )
-        if settings.insecure and (settings.verify or settings.fingerprint):
-            other = "verify" if settings.verify else "fingerprint"
-            raise self.wrong(
-                "insecure=yes is plain TCP, where there is no certificate: leave it"
-                f" out, or {other}="
+        # Each is read by itself, so that what is wrong is said with its name.
+        self.take("fingerprint", parseFingerprint, None)
+        client = self.take("client", _clientName, "")
+        try:
+            return login(
+                self._server,
+                token,
+                client,
+                self.take("fingerprint", str, ""),
+                self.take("verify", _truth, False),
+                self.take("insecure", _truth, False),
             )
-        return settings
+        except ValueError as e:
+            raise self.wrong(str(e)) from None
 
     def tunnel(self, kind: str) -> TunnelSpec:
         """
@@ -162,7 +158,20 @@ class _Options:
             spec = PARSERS[kind](["1"], options)
         except ValueError as e:
             raise self.wrong(str(e)) from None
-        return replace(spec, local=here(None))
+        key = self._key(spec.keyFile, spec.name)
+        return replace(spec, local=here(None), key=key)
+
+    def key(self, tunnel: str) -> EndKey | None:
+        """
+        Give the key of a tunnel that is encrypted from end to end.
+        """
+        return self._key(self.take("keyFile", fileName, ""), tunnel)
+
+    def _key(self, name: str, tunnel: str) -> EndKey | None:
+        try:
+            return endKey(name, tunnel, fileText)
+        except ValueError as e:
+            raise self.wrong(str(e)) from None
 
     def _shown(self, name: str) -> str:
         return os.fspath(self._options[name])[:200]
@@ -184,10 +193,6 @@ def _clientName(text: str) -> str:
     if not isClientName(text):
         raise ValueError("a client's name has 1 to 200 printable characters")
     return text
-
-
-def _tokenIn(path: str) -> Token:
-    return Token.parse(readToken(os.path.expanduser(path)))
 
 
 def _truth(text: str) -> bool:

@@ -206,10 +206,8 @@ class Sealed:
 
     def left(self) -> None:
         """
-        Pass that on.
+        Never said by a work connection.
         """
-        if self._receiver is not None:
-            self._receiver.left()
 
     def delivered(self) -> None:
         """

@@ -219,8 +219,7 @@ class CallingChannel(Holder):
         if not isinstance(frame, Message):
             raise WireError(f"a {type(frame).__name__} frame on a control channel")
         message = fromServer(frame)
-        if not isinstance(message, Ping | Pong):
-            # These come again and again, and a program that embeds this may show all.
+        if not isinstance(message, Ping | Pong):  # which come again and again
             self._log.debug("the server says {name}", name=message.name)
         receive = self._receivers.get(type(message))
         if receive is None:

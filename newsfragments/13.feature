@@ -1,0 +1,1 @@
+A tunnel is an endpoint: any program of Twisted's listens through one with a string, as in ``twistd web --listen 'tunnel:vps.example.org:tokenFile=FILE:name=site'``, and dials private tunnels with ``tunnel:...:to=NAME``. It waits for a server that is away, and comes back to the same port.
