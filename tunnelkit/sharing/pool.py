@@ -18,8 +18,11 @@ from tunnelkit.sharing.clients.client import ClientLine
 from tunnelkit.sharing.tally import Tally
 from tunnelkit.sharing.targets.dialling import Connect, Dialling
 from tunnelkit.sharing.targets.line import TargetLine
+from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import Framing, Trouble
 
+SHOWN: Final = 256
+"""How much of a request the log shows where it shows all, in bytes."""
 BRIEF: Final = 2
 """After so many connections in a row that the target ended after one reply each, it is
 taken to do that always."""
@@ -216,6 +219,12 @@ class Pool:
         if self.bounds.sticky:
             line.owner = client
         self.tally.wait.add(self.clock.seconds() - asking.queued)
+        if detail.shown:
+            self._log.debug(
+                "#{number} asks: {data!r}",
+                number=client.number,
+                data=asking.request.data[:SHOWN],
+            )
         line.send(asking)
         if asking.request.more:
             client.goOn()

@@ -18,11 +18,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelkit.control.names import legible
+from tunnelkit.relay.connection import isTLS, named, tuned
 from tunnelkit.sharing.asking import Asking
 from tunnelkit.sharing.clients.hearing import Hearing
 from tunnelkit.sharing.clients.reading import Reading
 from tunnelkit.sharing.limits import Limits
-from tunnelkit.sharing.sockets import isTLS, prepare, shown
 from tunnelkit.wire.framings.contract import (
     Asked,
     Local,
@@ -75,9 +75,9 @@ class ClientLine(Protocol):
         A client came.
         """
         transport = self._hearing.transport = self.transport
-        prepare(transport)
+        tuned(transport)
         transport.registerProducer(self._reading, True)
-        self._shown = f"{shown(transport.getPeer())} <-> {shown(transport.getHost())}"
+        self._shown = f"{named(transport.getPeer())} <-> {named(transport.getHost())}"
         self._log.info("#{number}: {line}", number=self.number, line=self._shown)
         if not self._pool.arrived(self):
             self._pool.tally.turnedAway += 1

@@ -20,8 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelkit.relay.connection import isTLS, named, tuned
 from tunnelkit.sharing.asking import Asking
-from tunnelkit.sharing.sockets import isTLS, prepare, shown
+from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import (
     Answered,
     Part,
@@ -77,9 +78,9 @@ class TargetLine(Protocol):
         The target is there.
         """
         transport = self.transport
-        prepare(transport)
+        tuned(transport)
         transport.registerProducer(self, True)
-        self._shown = f"{shown(transport.getHost())} <-> {shown(transport.getPeer())}"
+        self._shown = f"{named(transport.getHost())} <-> {named(transport.getPeer())}"
         self._log.info("new target connection: {line}", line=self._shown)
         self._pool.connected(self)
 
@@ -253,6 +254,12 @@ class TargetLine(Protocol):
         self._watch()
         self._pool.tally.service.add(self._last - asking.sent)
         self._pool.good(self)
+        if detail.shown:
+            self._log.debug(
+                "#{number} is answered after {time:.6f} s",
+                number=client.number,
+                time=self._last - asking.sent,
+            )
         client.reply(asking, reply)
 
     def _over(self, asking: Asking) -> None:
