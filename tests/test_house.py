@@ -83,6 +83,7 @@ def needPackage(name: str, least: int) -> None:
 
 PLUGINS: Final = {
     "twisted/plugins/tunnelkit_endpoints.py",
+    "twisted/plugins/tunnelkit_framings.py",
     "twisted/plugins/tunnelkit_plugins.py",
 }
 """What is shipped beside the package."""

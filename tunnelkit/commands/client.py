@@ -167,7 +167,6 @@ class Options(ServerOptions):
                 socks=self.every("socks", parseSocks),
                 allow=self.every("allow", _allowed),
                 keys=self.describe("key", parseKey),
-                allow=self.every("allow", parseAllow),
             )
             _checkTunnels(self.settings)
         else:

@@ -14,7 +14,16 @@ from twisted.application.service import IService
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python import usage
 
-from tunnelkit.commands import check, client, keys, portal, server, tokens
+from tunnelkit.commands import (
+    check,
+    client,
+    forward,
+    keys,
+    portal,
+    server,
+    share,
+    tokens,
+)
 from tunnelkit.commands.options.flags import CommandOptions
 from tunnelkit.commands.process import theReactor
 
@@ -48,6 +57,18 @@ class Options(CommandOptions):
             None,
             portal.Options,
             "Run a UDP portal: like twistd -n tunnelportal, without a pid file.",
+        ),
+        (
+            "share",
+            None,
+            share.Options,
+            "Share a target: like twistd -n tunnelshare, without a pid file.",
+        ),
+        (
+            "forward",
+            None,
+            forward.Options,
+            "Forward connections from one endpoint to another.",
         ),
         ("token", None, tokens.Options, "Make, list and revoke tokens."),
         ("key", None, keys.Options, "Make keys that encrypt private tunnels."),
@@ -122,6 +143,8 @@ RUN: Final[Mapping[str, Callable[[Any], int]]] = {
     "server": serve(server.makeService),
     "client": serve(client.makeService),
     "portal": serve(portal.makeService),
+    "share": serve(share.makeService),
+    "forward": serve(forward.makeService),
     "token": tokens.run,
     "key": keys.run,
     "check": check.run,

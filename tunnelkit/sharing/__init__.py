@@ -1,0 +1,3 @@
+"""
+Sharing: many clients over few connections to a target.
+"""

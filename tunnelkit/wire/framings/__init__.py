@@ -1,0 +1,3 @@
+"""
+Framings: how one request, and one reply, is cut out of a stream of bytes.
+"""
