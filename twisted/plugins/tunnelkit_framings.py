@@ -13,3 +13,11 @@ echo = NamedFraming(
     "echo",
     "tunnelkit.wire.framings.lines:makeEcho",
 )
+
+http1 = NamedFraming(
+    "http1",
+    "HTTP/1.1, request by request; HTTP/1.0 and h2c clients too, no WebSocket.",
+    "http1[:host=NAME][:collect=BYTES][:head=BYTES][:target=BYTES][:fields=N]",
+    "tunnelkit.wire.framings.http1.framing:makeHTTP1",
+    ["http"],
+)
