@@ -161,7 +161,8 @@ class InstalledTests(SynchronousTestCase):
         self.assertIn("tunnelkit/py.typed", wanted)
         with ZipFile(self.built("wheel")) as wheel:
             found = {name for name in wheel.namelist() if ".dist-info/" not in name}
-        self.assertEqual(found, wanted | {"twisted/plugins/tunnelkit_plugins.py"})
+        names = {f"twisted/plugins/tunnelkit_{n}.py" for n in ("plugins", "framings")}
+        self.assertEqual(found, wanted | names)
 
 
 class CheckoutTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from twisted.application.service import IService
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python import usage
 
-from tunnelkit.commands import check, client, portal, server, tokens
+from tunnelkit.commands import check, client, portal, server, share, tokens
 from tunnelkit.commands.options.flags import CommandOptions
 from tunnelkit.commands.process import theReactor
 
@@ -48,6 +48,12 @@ class Options(CommandOptions):
             None,
             portal.Options,
             "Run a UDP portal: like twistd -n tunnelportal, without a pid file.",
+        ),
+        (
+            "share",
+            None,
+            share.Options,
+            "Share a target: like twistd -n tunnelshare, without a pid file.",
         ),
         ("token", None, tokens.Options, "Make, list and revoke tokens."),
         (
@@ -121,6 +127,7 @@ RUN: Final[Mapping[str, Callable[[Any], int]]] = {
     "server": serve(server.makeService),
     "client": serve(client.makeService),
     "portal": serve(portal.makeService),
+    "share": serve(share.makeService),
     "token": tokens.run,
     "check": check.run,
 }

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IHandshakeListener,
     IPushProducer,
+    ISSLTransport,
     ITCPTransport,
     ITransport,
 )
@@ -187,6 +188,14 @@ def socketOf(transport: Any) -> socket.socket | None:
         handle = transport.getHandle()
         return handle if isinstance(handle, socket.socket) else None
     return None
+
+
+def isTLS(transport: ITransport) -> bool:
+    """
+    Tell whether there is TLS on a transport: then no half of it ends alone, and what
+    its socket has is not yet what was said.
+    """
+    return bool(ISSLTransport.providedBy(transport))
 
 
 def tuned(transport: ITransport) -> None:

@@ -21,3 +21,32 @@ http1 = NamedFraming(
     "tunnelkit.wire.framings.http1.framing:makeHTTP1",
     ["http"],
 )
+
+iso8583 = NamedFraming(
+    "iso8583",
+    "Messages behind a length of two bytes, the high one first; none is sent twice.",
+    "iso8583",
+    "tunnelkit.wire.framings.lengths:makeISO8583",
+)
+
+mpu = NamedFraming(
+    "mpu",
+    "Messages behind a length of four decimal digits; none is sent twice.",
+    "mpu",
+    "tunnelkit.wire.framings.lengths:makeMPU",
+)
+
+length = NamedFraming(
+    "length",
+    "Messages behind a length of SIZE bytes, big or little end first; further options"
+    " are offset=N, counts=all, longest=N, repeat=yes.",
+    "length:2:big",
+    "tunnelkit.wire.framings.lengths:makeLength",
+)
+
+line = NamedFraming(
+    "line",
+    "Lines that end in anything; further options are longest=N, repeat=yes.",
+    r"line:delimiter=\\r\\n",
+    "tunnelkit.wire.framings.lines:makeLine",
+)

@@ -27,3 +27,10 @@ tunnelPortal = ServiceMaker(
     "Carry UDP from many local senders to one far service, through NATs.",
     "tunnelportal",
 )
+
+tunnelShare = ServiceMaker(
+    "tunnelkit share",
+    "tunnelkit.commands.share",
+    "Let many clients use a target that takes few connections.",
+    "tunnelshare",
+)

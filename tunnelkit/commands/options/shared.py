@@ -1,0 +1,63 @@
+# -*- test-case-name: tests.commands.test_share -*-
+"""
+Values of the options of C{tunnelshare} and C{tunnelkit forward}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IStreamServerEndpointStringParser
+from twisted.plugin import getPlugins
+
+from tunnelkit.commands.options.endpoints import listening, serverAddress
+from tunnelkit.wire.address import HostPort, parseHostPort, parsePort
+
+LOOPBACK: Final = "127.0.0.1"
+_PREFIXES: Final = ("tcp", "ssl", "unix")
+"""What Twisted listens on by itself; all others are plugins."""
+
+
+def listened(text: str, ipv6: bool) -> str:
+    """
+    Read where to listen: a port on loopback, C{HOST:PORT}, or a description.
+
+    @return: a strports description.
+    @raise ValueError: it is none; the text is for the user.
+    """
+    plugins = getPlugins(IStreamServerEndpointStringParser)
+    known = {*_PREFIXES, *(plugin.prefix.lower() for plugin in plugins)}
+    if text.isdecimal() or text.partition(":")[0].lower() in known:
+        return listening(text, ipv6, LOOPBACK)
+    found = parseHostPort(text)
+    host = found.host.replace(":", r"\:")
+    return listening(f"tcp:{found.port}:interface={host}", ipv6)
+
+
+def targeted(text: str, usual: int) -> HostPort | str:
+    """
+    Read where a target is: a port on loopback, C{HOST[:PORT]}, or a description.
+
+    @param usual: the port where none is named.
+    @raise ValueError: it is none; the text is for the user.
+    """
+    if text.isdecimal():
+        return HostPort(LOOPBACK, parsePort(text))
+    return serverAddress(text, usual)
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    """
+    Make what reads a number.
+
+    @return: its C{ValueError} says what the number may be.
+    """
+
+    def read(text: str) -> int:
+        digits = text.isascii() and text.isdecimal()
+        if not digits or not least <= int(text) <= most:
+            raise ValueError(f"{text!r} is not a number from {least} to {most}")
+        return int(text)
+
+    return read

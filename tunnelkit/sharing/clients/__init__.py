@@ -1,0 +1,3 @@
+"""
+Clients: those who share a target.
+"""

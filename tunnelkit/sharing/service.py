@@ -1,0 +1,180 @@
+# -*- test-case-name: tests.sharing.test_service -*-
+"""
+The service of a share: where clients come, and where its numbers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from twisted.application.service import MultiService
+from twisted.application.strports import service as listening
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from tunnelkit.failures import StartFailed
+from tunnelkit.relay.endpoints import One, endpointOf
+from tunnelkit.sharing.pool import Pool
+from tunnelkit.sharing.settings import ShareSettings
+from tunnelkit.sharing.targets.dialling import Connect
+from tunnelkit.wire.address import HostPort
+
+MakeSite: TypeAlias = Callable[[Pool, str], IProtocolFactory]
+"""Makes the site of the metrics, locked with a token where that is not empty."""
+
+_LAST: float = 1.0
+"""Seconds that those have who are told to go when the time is up."""
+
+
+class Clients(Factory):
+    """
+    Makes clients' protocols.
+    """
+
+    noisy = False
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def buildProtocol(self, address: IAddress | None) -> IProtocol:  # type: ignore[override]
+        """
+        Make one.
+        """
+        return self._pool.client()
+
+
+class Listening(MultiService):
+    """
+    Something that listens.
+    """
+
+    _log = Logger()
+
+    def __init__(self, what: str, where: str, factory: Any, reactor: Any) -> None:
+        """
+        @param what: what it is, for the log.
+        @param where: its strports description.
+        """
+        super().__init__()
+        self._what = what
+        self._where = where
+        inner = listening(where, factory, reactor=reactor)
+        inner.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        """
+        Nothing yet: what cannot start says so when it is to.
+        """
+
+    def startService(self) -> None:
+        """
+        Listen.
+
+        @raise StartFailed: that cannot be.
+        """
+        try:
+            super().startService()
+        except CannotListenError as e:
+            raise StartFailed(
+                f"{self._what}: cannot listen on {self._where}: {e.socketError}"
+            ) from e
+        self._log.info("{what} on {where}", what=self._what, where=self._where)
+
+
+class ShareService(MultiService):
+    """
+    What C{twistd tunnelshare} runs.
+    """
+
+    def __init__(self, pool: Pool, door: Listening, clock: Any) -> None:
+        """
+        @param door: where clients come.
+        """
+        super().__init__()
+        self._pool = pool
+        self._door = door
+        self._clock = clock
+        door.setServiceParent(self)
+
+    def startService(self) -> None:
+        """
+        Listen, and connect to the target.
+        """
+        super().startService()
+        self._pool.start()
+
+    async def drain(self, grace: float) -> None:
+        """
+        Take no more clients and no more requests, and see that those that are here are
+        answered.
+
+        @param grace: seconds that they have.
+        """
+        if self._door.running:
+            await self._door.disownServiceParent()
+        await self._within(grace, self._pool.drain())
+        self._pool.stop()
+        await self._within(_LAST, self._pool.drain())
+
+    async def _within(self, seconds: float, gone: Deferred[None]) -> None:
+        late = self._clock.callLater(seconds, gone.cancel)
+        gone.addErrback(lambda _: None)  # the time is up
+        await gone
+        if late.active():
+            late.cancel()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop at once.
+        """
+        self._pool.stop()
+        stopped = super().stopService()
+        return succeed(None) if stopped is None else stopped
+
+
+def connector(reactor: Any, target: HostPort | str, patience: float) -> Connect:
+    """
+    Make what connects to the target.
+
+    @param patience: seconds that each of its addresses has.
+    """
+    if isinstance(target, HostPort):
+        endpoint = endpointOf(reactor, target, patience)
+    else:
+        endpoint = clientFromString(reactor, target)
+
+    def connect(protocol: IProtocol) -> Deferred[IProtocol]:
+        connected: Deferred[IProtocol] = endpoint.connect(One(protocol))
+        return connected
+
+    return connect
+
+
+def makeShare(
+    settings: ShareSettings,
+    reactor: Any,
+    random: Callable[[], float],
+    site: MakeSite,
+) -> ShareService:
+    """
+    Make the service that settings describe.
+
+    @param random: gives numbers from 0 to below 1.
+    @param site: makes the site of the metrics.
+    """
+    bounds = settings.bounds
+    connect = connector(reactor, settings.target, bounds.dialling)
+    pool = Pool(connect, settings.framing, bounds, reactor, random)
+    door = Listening(
+        f"sharing {settings.target}", settings.listen, Clients(pool), reactor
+    )
+    service = ShareService(pool, door, reactor)
+    if settings.admin is not None:
+        made = site(pool, settings.adminToken)
+        Listening("metrics", settings.admin, made, reactor).setServiceParent(service)
+    return service

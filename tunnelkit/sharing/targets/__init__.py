@@ -1,0 +1,3 @@
+"""
+Targets: connections to what is shared.
+"""

@@ -1,0 +1,383 @@
+# -*- test-case-name: tests.sharing.test_targets -*-
+"""
+A connection to the target: takes requests, one by one or a few at a time, and gives
+each reply to who asked.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IPushProducer,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelkit.relay.connection import isTLS, named, tuned
+from tunnelkit.sharing.asking import Asking
+from tunnelkit.tunnels import detail
+from tunnelkit.wire.framings.contract import (
+    Answered,
+    Part,
+    Pushed,
+    Replies,
+    Reply,
+    Stray,
+    Trouble,
+)
+from tunnelkit.wire.native.frames import WireError
+
+if TYPE_CHECKING:
+    from tunnelkit.sharing.clients.client import ClientLine
+    from tunnelkit.sharing.pool import Pool
+
+_PEEK: Final = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
+SOON: Final = 1.0
+"""A target that ends within so many seconds of a reply does so because of it."""
+
+
+@implementer(IPushProducer)
+class TargetLine(Protocol):
+    """
+    @ivar flying: requests that were sent and are not answered, the oldest first.
+    @ivar owner: whose own it is; None where it is everybody's, or nobody's yet.
+    @ivar choked: whether the target takes no more at the moment.
+    @ivar answered: how many requests were.
+    @ivar closed: whether it is of no further use.
+    """
+
+    _log = Logger()
+    transport: Any
+
+    def __init__(self, pool: Pool, replies: Replies) -> None:
+        self.flying: deque[Asking] = deque()
+        self.owner: ClientLine | None = None
+        self.choked = False
+        self.answered = 0
+        self.closed = False
+        self.streaming: Asking | None = None
+        self._pool = pool
+        self._clock = pool.clock
+        self._replies = replies
+        self._digesting = False
+        self._spent = False
+        self._resting: IDelayedCall | None = None
+        self._limit: IDelayedCall | None = None
+        self._last = 0.0
+        self._shown = ""
+
+    def connectionMade(self) -> None:
+        """
+        The target is there.
+        """
+        transport = self.transport
+        tuned(transport)
+        transport.registerProducer(self, True)
+        self._shown = f"{named(transport.getHost())} <-> {named(transport.getPeer())}"
+        self._log.info("new target connection: {line}", line=self._shown)
+        self._pool.connected(self)
+
+    @property
+    def room(self) -> bool:
+        """
+        Whether another request can be sent.
+        """
+        return (
+            len(self.flying) < self._pool.bounds.pipeline
+            and self.streaming is None
+            and not (self.closed or self._spent or self._digesting or self._resting)
+            and (bool(self.flying) or self._quiet())
+        )
+
+    def _quiet(self) -> bool:
+        """
+        Tell whether nothing has come that was not read yet: the target's end, or bytes
+        that the next reply must not begin with.  The reactor tells of those soon.
+        """
+        handle = getattr(self.transport, "socket", None)
+        if handle is None or isTLS(self.transport):
+            return True
+        try:
+            handle.recv(1, _PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def send(self, asking: Asking) -> None:
+        """
+        Send a request; there is room.
+        """
+        request = asking.request
+        asking.line = self
+        asking.tries += 1
+        asking.sent = self._clock.seconds()
+        data = self._replies.send(request)
+        if request.more:
+            self.streaming = asking
+        if not request.silent or request.more:
+            self.flying.append(asking)
+        self.transport.write(data)
+        if len(self.flying) == 1:
+            self._watch()
+        if request.silent and not request.more:
+            self._over(asking)
+            asking.client.answered(asking)
+
+    def more(self, part: Part) -> None:
+        """
+        Send more of the request that streams.
+        """
+        asking = self.streaming
+        if asking is None:
+            return
+        if part.last:
+            self.streaming = None
+        self.transport.write(part.data)
+        self._watch()
+        if part.last:
+            if asking.request.silent:
+                self.flying.remove(asking)
+                self._over(asking)
+                asking.client.answered(asking)
+            self._pool.pump()
+
+    def abandon(self, asking: Asking) -> None:
+        """
+        Nobody waits for this reply any longer.  It is read all the same, within the
+        time that a reply has, so that the next one is told from it.
+        """
+        if asking is self.streaming:
+            self.fail(Trouble.BROKEN, "a request stopped half way")
+        elif asking in self.flying:
+            self._watch()
+
+    def hold(self) -> None:
+        """
+        Read no more for the moment: who asked does not.
+        """
+        self._unwatch()
+        self.transport.pauseProducing()
+
+    def release(self) -> None:
+        """
+        Read on.
+        """
+        if not self.closed:
+            self.transport.resumeProducing()
+            self._watch()
+
+    def pauseProducing(self) -> None:
+        """
+        The target takes no more for the moment.
+        """
+        self.choked = True
+
+    def resumeProducing(self) -> None:
+        """
+        It does again.
+        """
+        self.choked = False
+        if self.streaming is not None:
+            self._watch()
+            self.streaming.client.goOn()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost, which is told otherwise as well.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        The target says something.
+        """
+        if not self.closed:
+            self._replies.feed(data)
+            self._digest()
+
+    def _digest(self) -> None:
+        self._digesting = True
+        try:
+            while not self.closed and (event := self._replies.next()) is not None:
+                self._take(event)
+        except WireError as e:
+            self._pool.tally.unsolicited += 1
+            self.fail(Trouble.BROKEN, str(e))
+        except Exception:
+            self._log.failure("a bug at a reply")
+            self.fail(Trouble.BROKEN, "a bug of ours, see above")
+        finally:
+            self._digesting = False
+        if self._spent and not self.closed:
+            self.fail(Trouble.BROKEN, "it is used up", ended=True)
+        self._pool.pump()
+
+    def _take(self, event: Answered) -> None:
+        if isinstance(event, Reply):
+            self._answer(event)
+        elif isinstance(event, Stray):
+            self._pool.tally.strays += 1
+            self._log.info("dropped from {line}: {e.reason}", line=self._shown, e=event)
+        elif isinstance(event, Pushed):
+            if self.owner is None:
+                raise WireError("it said something that nobody asked for")
+            self.owner.push(event.data)
+
+    def _answer(self, reply: Reply) -> None:
+        if not self.flying:
+            raise WireError("it said something that nobody asked for")
+        asking = self.flying[0]
+        client = asking.client
+        if not reply.last:
+            client.reply(asking, reply)
+            if not client.gone and self.flying and not client.choked:
+                self._watch()
+            return
+        if asking is self.streaming:
+            # It has answered before it had all: the rest is of no use to it.
+            self.streaming = None
+            self._spent = True
+            reply = replace(reply, close=True)
+        self._spent = self._spent or reply.spent
+        self.flying.popleft()
+        self.answered += 1
+        self._last = self._clock.seconds()
+        self._over(asking)
+        self._watch()
+        self._pool.tally.service.add(self._last - asking.sent)
+        self._pool.good(self)
+        if detail.shown:
+            self._log.debug(
+                "#{number} is answered after {time:.6f} s",
+                number=client.number,
+                time=self._last - asking.sent,
+            )
+        client.reply(asking, reply)
+
+    def _over(self, asking: Asking) -> None:
+        asking.line = None
+        asking.client.flying -= 1
+
+    @property
+    def resting(self) -> bool:
+        """
+        Whether it is left alone, to see whether the target ends it.
+        """
+        return self._resting is not None
+
+    def rest(self, seconds: float) -> None:
+        """
+        Take no request for so long, and none at all if the target ends meanwhile.
+        """
+        if self._resting is None and not self.closed:
+            self._resting = self._clock.callLater(seconds, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._pool.stayed()
+        self._pool.pump()
+
+    def _watch(self) -> None:
+        self._unwatch()
+        if self.flying and not self.flying[0].request.patient and not self.closed:
+            limit = self._pool.bounds.replyTimeout
+            self._limit = self._clock.callLater(limit, self._late)
+
+    def _unwatch(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
+
+    def _late(self) -> None:
+        self._limit = None
+        self._pool.tally.replyTimeouts += 1
+        limit, client = self._pool.bounds.replyTimeout, self.flying[0].client
+        self.fail(Trouble.LATE, f"no reply to #{client.number} within {limit:g} s")
+
+    def fail(self, trouble: Trouble, reason: str, ended: bool = False) -> None:
+        """
+        Close it: its state is not known.  Requests that it has are sent again where
+        they may be.
+
+        @param trouble: what the oldest of those is told otherwise.
+        @param reason: for the log.
+        @param ended: whether it was the target that ended it, or has said that it
+            would.
+        """
+        if self.closed:
+            return
+        untouched = ended and not self._replies.begun
+        flying = [*self.flying]
+        self._shut()
+        if not (self._spent and ended):
+            self._log.info(
+                "target connection {line} is dropped: {reason}",
+                line=self._shown,
+                reason=reason,
+            )
+        again: list[Asking] = []
+        told: list[tuple[Asking, Trouble]] = []
+        for asking in flying:
+            self._over(asking)
+            first = asking is flying[0]
+            if asking.client.gone:
+                self._pool.tally.thrownAway += 1
+            elif self._mayRepeat(asking) and (untouched or not first):
+                again.append(asking)
+            else:
+                self._pool.tally.broken += trouble is Trouble.BROKEN or not first
+                told.append((asking, trouble if first else Trouble.BROKEN))
+        if again:
+            self._pool.again(again)
+        for asking, why in told:
+            asking.client.trouble(asking, why)
+        if self._spent and ended:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
+
+    def _mayRepeat(self, asking: Asking) -> bool:
+        request = asking.request
+        once = asking.tries == 1 and not asking.said
+        return once and request.repeatable and not request.more
+
+    def _shut(self) -> None:
+        self.closed = True
+        self._unwatch()
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.cancel()
+        self.flying.clear()
+        self.streaming = None
+        self.transport.unregisterProducer()
+
+    def close(self) -> None:
+        """
+        Close it without a word; nothing is under way.
+        """
+        if not self.closed:
+            self._shut()
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The target, or we, have ended it.
+        """
+        ours = self.closed
+        if not ours:
+            self._replies.ended()
+            self._digest()
+        soon = self._clock.seconds() - self._last < SOON
+        untouched = not (ours or self._spent or self._replies.begun)
+        brief = untouched and soon and self.answered == 1
+        self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)
+        self._log.info("target connection closed: {line}", line=self._shown)
+        self._pool.lost(self, brief)
