@@ -16,8 +16,9 @@ echo = NamedFraming(
 
 http1 = NamedFraming(
     "http1",
-    "HTTP/1.1, request by request; HTTP/1.0 and h2c clients too, no WebSocket.",
-    "http1[:host=NAME][:collect=BYTES][:head=BYTES][:target=BYTES][:fields=N]",
+    "HTTP/1.1, no WebSocket; options are host=NAME, fields=N, and in bytes head=N,"
+    " target=N, collect=N.",
+    "http1",
     "tunnelkit.wire.framings.http1.framing:makeHTTP1",
     ["http"],
 )
