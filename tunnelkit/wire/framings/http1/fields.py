@@ -106,15 +106,18 @@ def words(fields: Iterable[Field], name: bytes) -> list[bytes]:
     return [word for each in listed.split(b",") if (word := each.strip(b" \t"))]
 
 
-def onward(fields: Sequence[Field], *without: bytes) -> list[Field]:
+def onward(
+    fields: Sequence[Field], options: Iterable[bytes], *without: bytes
+) -> list[Field]:
     """
     Give the fields that are passed on: all but those between neighbours (RFC 9110
     section 7.6.1).  What the message itself hangs on stays, even if C{Connection} names
     it.
 
+    @param options: what C{Connection} names.
     @param without: names of others that are not.
     """
-    gone = {*words(fields, b"connection")} - _MESSAGE | _NEIGHBOURS | {*without}
+    gone = {*options} - _MESSAGE | _NEIGHBOURS | {*without}
     return [field for field in fields if field.name not in gone]
 
 

@@ -106,11 +106,11 @@ def requestHead(
         raise Malformed(400, "a request of HTTP/1.0 cannot come in chunks")
     _checkShared(method, fields, sticky)
     checkTarget(method, target, given)
-    kept = onward(fields, b"expect", b"http2-settings")
+    options = words(fields, b"connection")
+    kept = onward(fields, options, b"expect", b"http2-settings")
     if given is None:
         kept.insert(0, fieldOf(b"Host: " + host))
     data = _joined(method + b" " + target + b" HTTP/1.1", kept)
-    options = words(fields, b"connection")
     leaves = b"close" in options or (old and b"keep-alive" not in options)
     return RequestHead(
         data=data,
@@ -181,7 +181,7 @@ def replyHead(lines: Sequence[bytes]) -> ReplyHead:
     if old and extent.chunked:
         raise Malformed(400, "a reply of HTTP/1.0 cannot come in chunks")
     options = words(fields, b"connection")
-    kept = onward(fields)
+    kept = onward(fields, options)
     line = b"HTTP/1.1" + lines[0][8:]
     return ReplyHead(
         line=line,

@@ -72,6 +72,20 @@ class Source:
             raise Malformed(400, "a line ends in LF without CR")
         return self.take(end + 1 - self._at)[:-2]
 
+    def block(self, longest: int) -> list[bytes] | None:
+        """
+        Take lines up to an empty one, without their ends and without that one, where
+        all are there and in order; None otherwise, and then nothing is taken.
+
+        @param longest: how many bytes they may have, with their ends.
+        """
+        end = self._data.find(b"\r\n\r\n", self._at, self._at + longest)
+        lines = self._data[self._at : max(end, self._at)].split(b"\r\n")
+        if not lines[0] or any(b"\n" in line for line in lines):
+            return None
+        self.take(end + 4 - self._at)
+        return lines
+
 
 class Lines:
     """
@@ -114,6 +128,11 @@ class Lines:
 
         @raise Malformed: they are too long or too many, or do not end as lines must.
         """
+        if not self._lines and (lines := self._source.block(self._longest)) is not None:
+            # As a rule a head comes whole.
+            if len(lines) > self._most:
+                raise Malformed(*self._excess)
+            return lines
         while (line := self._line()) is not None:
             if not line:
                 lines, self._lines, self._room = self._lines, [], self._longest
