@@ -167,6 +167,7 @@ class BodiesTests(HTTPCase):
         self.assertEqual(target.got, asking(b"/"))
         target.say(replying(b"1"))
         self.assertEqual(other.got, replying(b"1"))
+        world.advance(1)
         slow.say(b"b")
         body = asking(b"/slow", b"POST", b"Content-Length: 2") + b"ab"
         self.assertEqual(target.got, body)
@@ -381,10 +382,14 @@ class SettingsTests(HTTPCase):
         which the target closes are sent again if they may be.
         """
         world = self.share(pipeline=3)
+        first = world.client(asking(b"/"))
+        target = world.target()
+        target.say(replying(b"0"))
+        self.assertEqual((first.got, target.got), (replying(b"0"), asking(b"/")))
+        world.advance(1)
         clients = [
             world.client(asking(b"/", method)) for method in (b"POST", b"GET", b"POST")
         ]
-        target = world.target()
         self.assertEqual(target.got.count(b"HTTP/1.1"), 3)
         target.say(replying(b"1", b"Connection: close"))
         self.assertEqual(clients[0].got, replying(b"1"))
