@@ -32,6 +32,7 @@ class TroubleTests(SynchronousTestCase):
                 b"too many requests wait for the target: try again later",
             ),
             (Trouble.LATE, 504, b"the target has not answered in time"),
+            (Trouble.SLOW, 408, b"the request has not come whole in time"),
             (Trouble.BROKEN, 502, b"the target ended, or what it said was no reply"),
             (Trouble.STOPPING, 503, b"it is being stopped: try again later"),
         ):
@@ -53,9 +54,9 @@ class TroubleTests(SynchronousTestCase):
         for it, or it has taken too long.
         """
         framing = makeHTTP1([], {})
-        for trouble in (Trouble.DOWN, Trouble.BROKEN, Trouble.STOPPING):
+        for trouble in {*Trouble} - {Trouble.BUSY, Trouble.SLOW}:
             self.assertEqual(framing.trouble(trouble, None), Local(b"", close=True))
-        for trouble, status in ((Trouble.BUSY, 503), (Trouble.LATE, 408)):
+        for trouble, status in ((Trouble.BUSY, 503), (Trouble.SLOW, 408)):
             told = framing.trouble(trouble, None)
             self.assertTrue(told.close)
             self.assertEqual(parsedReply(told.data).start, status)

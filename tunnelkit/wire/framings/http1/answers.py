@@ -30,6 +30,7 @@ _TROUBLE: Final[Mapping[Trouble, tuple[int, str]]] = {
     Trouble.DOWN: (502, "the target cannot be reached"),
     Trouble.BUSY: (503, "too many requests wait for the target: try again later"),
     Trouble.LATE: (504, "the target has not answered in time"),
+    Trouble.SLOW: (408, "the request has not come whole in time"),
     Trouble.BROKEN: (502, "the target ended, or what it said was no reply"),
     Trouble.STOPPING: (503, "it is being stopped: try again later"),
 }
@@ -78,10 +79,5 @@ def unasked(trouble: Trouble) -> bytes:
     Say something to a client that is closed before it has asked: nothing, but where it
     cannot have a place, or has begun a request and not ended it.
     """
-    match trouble:
-        case Trouble.BUSY:
-            return excuse(trouble, False)
-        case Trouble.LATE:
-            return answer(408, "the request has not come whole in time")
-        case _:
-            return b""
+    told = trouble in (Trouble.BUSY, Trouble.SLOW)
+    return excuse(trouble, False) if told else b""
