@@ -235,13 +235,18 @@ class DeclinedTests(SynchronousTestCase):
         NTLM and Negotiate log in the connection, and so the clients that come after:
         they need C{--sticky}.  Other logins are each request's own.
         """
-        for scheme in (b"NTLM", b"Negotiate"):
-            data = message(*GET, b"Authorization: " + scheme + b" TlRMTVNTUA==")
-            reason = f"{scheme.decode()} needs a connection of its own (--sticky)"
+        for line, scheme in (
+            (b"Authorization: NTLM TlRMTVNTUA==", "NTLM"),
+            (b"Authorization: Negotiate\tTlRMTVNTUA==", "Negotiate"),
+            (b"Proxy-Authorization:ntlm", "ntlm"),
+        ):
+            data = message(*GET, line)
+            reason = f"{scheme} needs a connection of its own (--sticky)"
             self.assertDeclined(data, b"501 Not Implemented", reason)
             own = asked(makeHTTP1([], {}).requests(True), data)
             self.assertEqual(own, [Request(data=data, repeatable=True, label=Asker())])
         onlyRequest(message(*GET, b"Authorization: Basic YTpi"))
+        onlyRequest(message(*GET, b"Authorization:"))
 
     def test_unknown(self) -> None:
         """
@@ -261,7 +266,7 @@ class DeclinedTests(SynchronousTestCase):
             (
                 message(b"BREW / HTTP/1.1", b"Host: x"),
                 b"501 Not Implemented",
-                "there is no such method",
+                "its method is not known here",
             ),
             (
                 message(*GET, b"Expect: tea"),
@@ -279,9 +284,13 @@ class LimitTests(SynchronousTestCase):
 
     def assertLimit(self, good: bytes, bad: bytes, told: tuple[bytes, str]) -> None:
         """
-        See that one passes, and the other does not.
+        See that one passes, at once or byte by byte, and the other does not.
         """
-        self.assertNotIsInstance(events(good)[0], Refusal)
+        for data, passes in ((good, True), (bad, False)):
+            dripped = [data[at : at + 1] for at in range(len(data))]
+            for pieces in ([data], dripped):
+                found = events(*pieces)[-1]
+                self.assertEqual(isinstance(found, Request), passes)
         self.assertEqual(refusal(bad), told)
 
     def test_target(self) -> None:

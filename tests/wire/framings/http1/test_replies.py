@@ -120,6 +120,16 @@ class RepliesTests(SynchronousTestCase):
         old = message(b"HTTP/1.0 200 OK", *kept, body=b"a")
         self.assertEqual(told(old), [Reply(data=head + b"a")])
 
+    def test_ownConnection(self) -> None:
+        """
+        A client that has the connection for itself ends with it, and is told.
+        """
+        decoder = makeHTTP1([], {}).replies(True)
+        decoder.send(Request(data=b"", label=Asker()))
+        closing = message(OK, b"Content-Length: 0", b"Connection: close")
+        wanted = Reply(data=closing, close=True, spent=True)
+        self.assertEqual(answered(decoder, closing), [wanted])
+
     def test_nothingBehindSpent(self) -> None:
         """
         Of a target that said that it closes nothing more is taken for a reply.

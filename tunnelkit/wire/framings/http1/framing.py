@@ -45,7 +45,7 @@ class HTTP1:
         """
         Make the decoder for a connection to the target.
         """
-        return HTTPReplies(self.limits)
+        return HTTPReplies(self.limits, sticky)
 
     def trouble(self, trouble: Trouble, request: Request | None) -> Local:
         """

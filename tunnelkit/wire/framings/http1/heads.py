@@ -29,7 +29,8 @@ _REQUEST: Final = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])\.(
 _STATUS: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*)?"
 )
-_BOUND: Final = (b"ntlm", b"negotiate")
+_LOGINS: Final = (b"authorization", b"proxy-authorization")
+_BOUND: Final = ("ntlm", "negotiate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def requestHead(
     Read the head of a request.
 
     @param lines: its lines, one at least, without their ends.
-    @param host: the Host of requests of HTTP/1.0 that have none.
+    @param host: the Host of requests of HTTP/1.0 that name none.
     @param sticky: whether the client has a connection to the target for itself.
     @raise Malformed: it is none, or one that a shared connection cannot carry.
     """
@@ -105,11 +106,11 @@ def requestHead(
     if old and extent.chunked:
         raise Malformed(400, "a request of HTTP/1.0 cannot come in chunks")
     _checkShared(method, fields, sticky)
-    checkTarget(method, target, given)
+    named = checkTarget(method, target, given)
     options = words(fields, b"connection")
     kept = onward(fields, options, b"expect", b"http2-settings")
     if given is None:
-        kept.insert(0, fieldOf(b"Host: " + host))
+        kept.insert(0, fieldOf(b"Host: " + (named or host)))
     data = _joined(method + b" " + target + b" HTTP/1.1", kept)
     leaves = b"close" in options or (old and b"keep-alive" not in options)
     return RequestHead(
@@ -149,10 +150,12 @@ def _checkShared(method: bytes, fields: Sequence[Field], sticky: bool) -> None:
         raise Malformed(501, "CONNECT needs a connection of its own: this is shared")
     if b"websocket" in words(fields, b"upgrade"):
         raise Malformed(501, "WebSocket needs a connection of its own: this is shared")
-    for value in values(fields, b"authorization"):
+    for field in fields:
         # These log the connection in, and with it whoever comes after.
-        if not sticky and value.split(b" ")[0].lower() in _BOUND:
-            scheme = value.split(b" ")[0].decode()
+        if sticky or field.name not in _LOGINS:
+            continue
+        scheme = [*field.value.split(maxsplit=1), b""][0].decode("latin-1")
+        if scheme.lower() in _BOUND:
             raise Malformed(501, f"{scheme} needs a connection of its own (--sticky)")
 
 

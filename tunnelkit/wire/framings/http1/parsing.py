@@ -89,7 +89,7 @@ class Reading:
         try:
             self._parser.feed_data(data)
         except HttpParserInvalidMethodError as e:
-            raise Malformed(501, "there is no such method") from e
+            raise Malformed(501, "its method is not known here") from e
         except (HttpParserError, HttpParserUpgrade) as e:
             raise Malformed(400, f"it cannot be parsed: {e}") from e
 

@@ -22,11 +22,13 @@ class HTTPReplies:
     The decoder of a connection to the target.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, sticky: bool) -> None:
         """
         @param limits: what the target can make us hold.
+        @param sticky: whether it is one client's own; both end together then.
         """
         self._limits = limits
+        self._sticky = sticky
         self._source = Source()
         excess = (431, "its head is too long, or has too many header fields")
         self._lines = Lines(self._source, limits.head, limits.fields + 1, excess)
@@ -99,8 +101,9 @@ class HTTPReplies:
         self._body = self._bodyOf(asker, head)
         endless = isinstance(self._body, Endless)
         dechunked = isinstance(self._body, Chunked) and asker.old
-        self._leaves = asker.leaves or endless or dechunked
         self._spent = head.leaves or endless
+        ends = endless or dechunked or (self._sticky and self._spent)
+        self._leaves = asker.leaves or ends
         self._pieces = [toldTo(asker, head, self._leaves)]
         # Parts of what is short are kept until all of it is here.
         self._whole = isinstance(self._body, Counted) and (

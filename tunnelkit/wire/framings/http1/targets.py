@@ -26,18 +26,19 @@ def isHost(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def checkTarget(method: bytes, target: bytes, host: bytes | None) -> None:
+def checkTarget(method: bytes, target: bytes, host: bytes | None) -> bytes | None:
     """
     See that a request is for one host, and says so in one of the ways of RFC 9112
     section 3.2.
 
     @param host: the value of its Host; None where it has none.
-    @raise Malformed: it is not.
+    @return: which it is for, as far as the request says.
+    @raise Malformed: that cannot be, or it says two things.
     """
     if host is not None and not isHost(host):
         raise Malformed(400, "Host is no name or address")
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
-        return
+        return host
     found = _ABSOLUTE.fullmatch(target)
     if found is None:
         raise Malformed(400, "the target begins with no slash, and is no address")
@@ -49,6 +50,7 @@ def checkTarget(method: bytes, target: bytes, host: bytes | None) -> None:
     usual = _PORTS[scheme]
     if host is not None and _place(host, usual) != _place(authority, usual):
         raise Malformed(400, "the host in the target is not the one in Host")
+    return authority
 
 
 def _place(authority: bytes, usual: bytes) -> tuple[bytes, bytes]:
