@@ -13,7 +13,7 @@ from tunnelkit.wire.framings.contract import Trouble
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Says that a body is welcome."""
 
-_PHRASES: Final[Mapping[int, str]] = {
+PHRASES: Final[Mapping[int, str]] = {
     400: "Bad Request",
     408: "Request Timeout",
     414: "URI Too Long",
@@ -25,6 +25,7 @@ _PHRASES: Final[Mapping[int, str]] = {
     504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
 }
+"""What we may answer, in the words of RFC 9110 section 15 and RFC 6585."""
 
 _TROUBLE: Final[Mapping[Trouble, tuple[int, str]]] = {
     Trouble.DOWN: (502, "the target cannot be reached"),
@@ -59,7 +60,7 @@ def answer(status: int, sentence: str, bodiless: bool = False) -> bytes:
     """
     text = f"tunnelshare: {sentence}\n".encode()
     head = (
-        f"HTTP/1.1 {status} {_PHRASES[status]}\r\n"
+        f"HTTP/1.1 {status} {PHRASES[status]}\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(text)}\r\n"
         "Connection: close\r\n\r\n"

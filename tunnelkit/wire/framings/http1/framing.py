@@ -56,13 +56,13 @@ class HTTP1:
         return Local(excuse(trouble, request.label.head), close=True)
 
 
-# What may be set, and between which bounds.
-_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "collect": (0, 64 * 1024 * 1024),
     "head": (256, 1024 * 1024),
     "target": (1, 1024 * 1024),
     "fields": (1, 10000),
 }
+"""Which of L{Limits} may be set, and between which bounds."""
 
 
 def makeHTTP1(arguments: list[str], options: dict[str, str]) -> HTTP1:
@@ -71,13 +71,13 @@ def makeHTTP1(arguments: list[str], options: dict[str, str]) -> HTTP1:
 
     @raise ValueError: that cannot be.
     """
-    only(arguments, 0, options, ("host", *_RANGES))
+    only(arguments, 0, options, ("host", *RANGES))
     host = options.get("host", "localhost")
     if not host or not isHost(host.encode()):
         raise ValueError(f"host={host}: give a name or an address, and maybe a port")
     usual = Limits()
     given = {
         name: number(name, options.get(name), getattr(usual, name), *bounds)
-        for name, bounds in _RANGES.items()
+        for name, bounds in RANGES.items()
     }
     return HTTP1(Limits(**given), host.encode())
