@@ -82,9 +82,11 @@ class WalkTests(SharingCase):
             served = self.program(sys.executable, "-u", script)
         else:
             (command,) = told(block(f"{name}-target")).splitlines()
-            words = command.removeprefix("$ ").split()
-            served = self.program(sys.executable, "-u", *words[1:])
+            served = self.program(sys.executable, "-u", *command.split()[2:])
         await self.accepts((HOST, int(ports["1234"])))
+        if target:
+            await served.says("a connection from")  # which was ours
+        served.lines.clear()
         (command,) = told(block(f"{name}-share")).splitlines()
         self.assertTrue(command.startswith("$ twistd -n tunnelshare "), command)
         share = self.twistd("tunnelshare", *command.split()[4:])

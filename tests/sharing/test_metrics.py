@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.sharing.world import SharingCase
 from tunnelkit.sharing.metrics import COUNTERS, makeExposition
-from tunnelkit.sharing.tally import Tally, Times
+from tunnelkit.sharing.tally import ShareTally, Times
 
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "sharing.rst"
 
@@ -56,7 +56,7 @@ class MetricsTests(SharingCase):
         """
         Whatever is counted is shown.
         """
-        counted = {each.name for each in fields(Tally)} - {"wait", "service"}
+        counted = {each.name for each in fields(ShareTally)} - {"wait", "service"}
         self.assertEqual({attribute for _, attribute, _ in COUNTERS}, counted)
 
     def test_documented(self) -> None:

@@ -119,7 +119,7 @@ class FramingsTests(SynchronousTestCase):
         """
         log = Log(self)
         self.assertEqual(len(framings([named("a"), named("a")])), 1)
-        self.assertEqual(log.lines("warn"), ["two framings are called 'a': one counts"])
+        self.assertEqual(log.lines("warn"), ["two framings are called a: one counts"])
 
     def test_broken(self) -> None:
         """

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from tunnelkit.sharing.asking import Asking, Waiting
 from tunnelkit.sharing.bounds import Bounds
 from tunnelkit.sharing.clients.client import ClientLine
-from tunnelkit.sharing.tally import Tally
+from tunnelkit.sharing.tally import ShareTally
 from tunnelkit.sharing.targets.dialling import Connect, Dialling
 from tunnelkit.sharing.targets.line import TargetLine
 from tunnelkit.tunnels import detail
@@ -52,7 +52,7 @@ class Pool:
         self.framing = framing
         self.bounds = bounds
         self.clock = clock
-        self.tally = Tally()
+        self.tally = ShareTally()
         self.clients: dict[ClientLine, None] = {}
         self.lines: dict[TargetLine, None] = {}
         self.waiting = Waiting()
