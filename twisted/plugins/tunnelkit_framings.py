@@ -13,3 +13,17 @@ echo = NamedFraming(
     "echo",
     "tunnelkit.wire.framings.lines:makeEcho",
 )
+
+modbus = NamedFraming(
+    "modbus-tcp",
+    "Modbus TCP: transactions are told apart; reads may be asked twice.",
+    "modbus-tcp",
+    "tunnelkit.wire.framings.modbus:makeModbus",
+)
+
+redis = NamedFraming(
+    "redis",
+    "redis: commands that need a connection of their own are refused without --sticky.",
+    "redis:longest=16777216",
+    "tunnelkit.wire.framings.redis.framing:makeRedis",
+)
