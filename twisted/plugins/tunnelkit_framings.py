@@ -42,3 +42,17 @@ line = NamedFraming(
     r"line:delimiter=\\r\\n",
     "tunnelkit.wire.framings.lines:makeLine",
 )
+
+modbus = NamedFraming(
+    "modbus-tcp",
+    "Modbus TCP: transactions are told apart; reads may be asked twice.",
+    "modbus-tcp",
+    "tunnelkit.wire.framings.modbus:makeModbus",
+)
+
+redis = NamedFraming(
+    "redis",
+    "redis: commands that need a connection of their own are refused without --sticky.",
+    "redis:longest=16777216",
+    "tunnelkit.wire.framings.redis.framing:makeRedis",
+)

@@ -1,0 +1,3 @@
+"""
+RESP, the protocol of redis (redis.io, Redis serialization protocol specification).
+"""
