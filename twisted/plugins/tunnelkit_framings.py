@@ -45,14 +45,15 @@ line = NamedFraming(
 
 modbus = NamedFraming(
     "modbus-tcp",
-    "Modbus TCP: transactions are told apart; reads may be asked twice.",
+    "Modbus over TCP: transactions of clients are told apart; reads may be sent twice.",
     "modbus-tcp",
     "tunnelkit.wire.framings.modbus:makeModbus",
 )
 
 redis = NamedFraming(
     "redis",
-    "redis: commands that need a connection of their own are refused without --sticky.",
-    "redis:longest=16777216",
+    "Redis, Valkey and others that speak RESP; what needs a connection of its own is"
+    " refused by name, or served with --sticky.",
+    "redis",
     "tunnelkit.wire.framings.redis.framing:makeRedis",
 )

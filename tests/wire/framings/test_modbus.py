@@ -17,7 +17,7 @@ from tunnelkit.wire.framings.contract import (
     Stray,
     Trouble,
 )
-from tunnelkit.wire.framings.modbus import EXCEPTIONS, READS, Modbus, makeModbus
+from tunnelkit.wire.framings.modbus import Modbus, makeModbus
 from tunnelkit.wire.native.frames import WireError
 
 READ = bytes.fromhex("0001 0000 0006 11 03 006b 0003")
@@ -54,33 +54,41 @@ class RequestTests(SynchronousTestCase):
 
     def test_writes(self) -> None:
         """
-        No function that changes anything is among those that may be asked twice.
+        No function that changes anything is asked twice: neither known ones nor those
+        of somebody's own, nor what is tunneled to a bus, which may be anything but for
+        what a device is.
         """
-        self.assertFalse(READS & {5, 6, 8, 15, 16, 21, 22, 23})
+        reads = {1, 2, 3, 4, 7, 11, 12, 17, 20, 24}
+        for function in range(256):
+            (request,) = asked(Modbus().requests(False), told(1, f"11 {function:02x}"))
+            assert isinstance(request, Request)
+            self.assertEqual(request.repeatable, function in reads, function)
+        for rest, repeatable in (("2b 0e 01 00", True), ("2b 0d 00", False)):
+            (request,) = asked(Modbus().requests(False), told(1, f"11 {rest}"))
+            assert isinstance(request, Request)
+            self.assertEqual(request.repeatable, repeatable)
 
     def test_lengths(self) -> None:
         """
         Lengths of 2 to 254 pass, and no others.
         """
         for length in (2, 254):
-            frame = (
-                READ[:4] + length.to_bytes(2, "big") + b"\x11\x03" + bytes(length - 2)
-            )
+            frame = READ[:4] + length.to_bytes(2, "big") + b"\xf7\3" + bytes(length - 2)
             (request,) = asked(Modbus().requests(False), frame)
             self.assertEqual(request, Request(data=frame, repeatable=True))
         for length in (0, 1, 255, 65535):
-            found = asked(
-                Modbus().requests(False), READ[:4] + length.to_bytes(2, "big")
-            )
-            reason = f"the length is {length}, and must be 2 to 254"
+            header = READ[:4] + length.to_bytes(2, "big")
+            found = asked(Modbus().requests(False), header)
+            reason = f"the length {length} is not from 2 to 254"
             self.assertEqual(found, [Refusal(reason)])
 
     def test_protocol(self) -> None:
         """
-        Another protocol is refused, and named.
+        Another protocol is refused, and named, as soon as it is seen.
         """
-        found = asked(Modbus().requests(False), READ[:2] + b"\0\7" + READ[4:])
-        self.assertEqual(found, [Refusal("the protocol is 7, and that of Modbus is 0")])
+        found = asked(Modbus().requests(False), READ[:2] + b"\0\7")
+        reason = "the protocol 0007 is not Modbus, which is 0000"
+        self.assertEqual(found, [Refusal(reason)])
 
 
 class ReplyTests(SynchronousTestCase):
@@ -126,8 +134,23 @@ class ReplyTests(SynchronousTestCase):
         found = answered(decoder, stray, right, right)
         self.assertEqual(found[1], Reply(data=right))
         for event, number in ((found[0], 77), (found[2], 1)):
-            reason = f"a reply to transaction {number}, for which nobody waits"
+            reason = f"a reply to {number}, which nobody waits for"
             self.assertEqual(event, Stray(reason))
+
+    def test_early(self) -> None:
+        """
+        With C{--pipeline} a device may answer in any order: each client gets its own
+        reply, and a second one to the same request is nobody's.
+        """
+        decoder = Modbus().replies(False)
+        clients = [told(7, f"{unit:02x} 03 0000 0001") for unit in (1, 2, 3)]
+        sent = [decoder.send(Request(data=each))[:2] for each in clients]
+        replies = [told(7, f"{unit:02x} 03 02 0001") for unit in (1, 2, 3)]
+        said = [ours + reply[2:] for ours, reply in zip(sent, replies, strict=True)]
+        found = answered(decoder, said[2], said[2], said[1])
+        self.assertEqual(found, [Stray("a reply to 3, which nobody waits for")])
+        found = answered(decoder, said[0])
+        self.assertEqual(found, [Reply(data=each) for each in replies])
 
     def test_wraps(self) -> None:
         """
@@ -161,14 +184,18 @@ class TroubleTests(SynchronousTestCase):
     def test_exceptions(self) -> None:
         """
         It gets an exception with its own transaction, unit and function, as from a
-        gateway, and its connection goes on.
+        gateway, and is closed.
         """
-        for trouble, code in EXCEPTIONS.items():
-            said = told(1, f"11 83 {code:02x}")
+        for trouble, code in (
+            (Trouble.DOWN, "0a"),
+            (Trouble.BUSY, "06"),
+            (Trouble.LATE, "0b"),
+            (Trouble.BROKEN, "0b"),
+            (Trouble.STOPPING, "0a"),
+        ):
             found = Modbus().trouble(trouble, Request(data=READ))
-            self.assertEqual(found, Local(said, close=trouble is Trouble.STOPPING))
-        self.assertEqual(set(EXCEPTIONS), set(Trouble))
-        self.assertEqual(Modbus().trouble(Trouble.DOWN, None), Local(b"", close=True))
+            self.assertEqual(found, Local(told(1, f"11 83 {code}"), close=True))
+            self.assertEqual(Modbus().trouble(trouble, None), Local(b"", close=True))
 
 
 class MakeTests(SynchronousTestCase):

@@ -10,54 +10,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.wire.framings.decoding import answered, joinedReplies, splits
-from tunnelkit.wire.framings.contract import Pushed, Reply, Request
-from tunnelkit.wire.framings.redis.answering import COLLECTED, LINE, RedisReplies
+from tests.wire.framings.decoding import answered, asked, joinedReplies, splits
+from tests.wire.framings.redis.test_values import VALUES, values
+from tunnelkit.wire.framings.contract import Pushed, Replies, Reply, Request
+from tunnelkit.wire.framings.redis.answering import COLLECTED
+from tunnelkit.wire.framings.redis.framing import makeRedis
+from tunnelkit.wire.framings.redis.inline import encoded
 from tunnelkit.wire.native.frames import WireError
 
-ASK = Request(data=b"*1\r\n$4\r\nPING\r\n")
-SILENT = Request(data=b"*1\r\n$7\r\nMONITOR\r\n", silent=True)
-VALUES = (
-    b"+OK\r\n",
-    b"-ERR no\r\n",
-    b":-12\r\n",
-    b"$5\r\na\r\nbc\r\n",
-    b"$0\r\n\r\n",
-    b"$-1\r\n",
-    b"*-1\r\n",
-    b"*0\r\n",
-    b"*2\r\n*2\r\n:1\r\n$1\r\na\r\n*1\r\n*0\r\n",
-    b"_\r\n",
-    b"#t\r\n",
-    b",1.5\r\n",
-    b"(1234567890123456789012345678901234567890\r\n",
-    b"!3\r\nERR\r\n",
-    b"=7\r\ntxt:abc\r\n",
-    b"%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n:2\r\n",
-    b"~2\r\n:1\r\n:2\r\n",
-    b"|1\r\n+ttl\r\n:3\r\n*2\r\n|1\r\n+x\r\n+y\r\n:1\r\n:2\r\n",
-)
-
-values = st.recursive(
-    st.sampled_from(VALUES),
-    lambda inner: st.lists(inner, max_size=4).map(
-        lambda found: b"*%d\r\n" % len(found) + b"".join(found)
-    ),
-    max_leaves=12,
-)
+SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$1\r\n%b\r\n:%d\r\n"
+UNSUBSCRIBED = b"*3\r\n$11\r\nunsubscribe\r\n$1\r\n%b\r\n:%d\r\n"
+MESSAGE = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n"
 
 
-def waiting(count: int, sticky: bool = False) -> RedisReplies:
+def waiting(*lines: str, sticky: bool = False) -> Replies:
     """
-    Make a decoder of which so many replies are due.
+    Make a decoder of a connection on which these commands were sent.
     """
-    decoder = RedisReplies(sticky)
-    for _ in range(count):
-        decoder.send(ASK)
-    return decoder
+    redis = makeRedis([], {})
+    replies, requests = redis.replies(sticky), redis.requests(sticky)
+    for line in lines:
+        for request in asked(requests, encoded(line.encode().split())):
+            assert isinstance(request, Request)
+            assert replies.send(request) == request.data
+    return replies
 
 
-class ValueTests(SynchronousTestCase):
+class SharedTests(SynchronousTestCase):
     """
     Each value is one reply.
     """
@@ -68,9 +47,10 @@ class ValueTests(SynchronousTestCase):
         """
         for value in VALUES:
             for pieces in splits(value + b"+next\r\n"):
-                found = answered(waiting(2), *pieces)
+                decoder = waiting("GET a", "GET b")
                 expected = [Reply(data=value), Reply(data=b"+next\r\n")]
-                self.assertEqual(found, expected)
+                self.assertEqual(answered(decoder, *pieces), expected)
+                self.assertFalse(decoder.begun)
 
     @given(st.lists(values, max_size=4), st.data())
     def test_anyValues(self, stream: list[bytes], data: st.DataObject) -> None:
@@ -80,16 +60,19 @@ class ValueTests(SynchronousTestCase):
         """
         whole = b"".join(stream)
         cut = data.draw(st.integers(0, len(whole)))
-        found = answered(waiting(len(stream)), whole[:cut], whole[cut:])
+        decoder = waiting(*["PING"] * len(stream))
+        found = answered(decoder, whole[:cut], whole[cut:])
         self.assertEqual(found, [Reply(data=value) for value in stream])
 
     def test_long(self) -> None:
         """
         A long value comes in parts as it arrives, and is not kept.
         """
-        value = b"$%d\r\n" % (10 * COLLECTED) + b"x" * 10 * COLLECTED + b"\r\n"
+        value = (
+            b"*2\r\n$%d\r\n" % (10 * COLLECTED) + b"x" * 10 * COLLECTED + b"\r\n:1\r\n"
+        )
         pieces = [value[at : at + 4096] for at in range(0, len(value), 4096)]
-        found = answered(waiting(2), *pieces, b"+next\r\n")
+        found = answered(waiting("GET a", "GET b"), *pieces, b"+next\r\n")
         self.assertGreater(len(found), 8)
         expected = [Reply(data=value), Reply(data=b"+next\r\n")]
         self.assertEqual(joinedReplies(found), expected)
@@ -98,7 +81,7 @@ class ValueTests(SynchronousTestCase):
         """
         A reply has begun with its first byte, and has when parts of it have gone.
         """
-        decoder = waiting(1)
+        decoder = waiting("GET a")
         self.assertFalse(decoder.begun)
         answered(decoder, b"$")
         self.assertTrue(decoder.begun)
@@ -109,63 +92,125 @@ class ValueTests(SynchronousTestCase):
 
     def test_unasked(self) -> None:
         """
-        What nobody asked for is nobody's reply.
+        What nobody asked for is nobody's reply, and the log tells its first line.
         """
-        for decoder, said in (
-            (waiting(0), b"+OK\r\n"),
-            (waiting(1), b">1\r\n+a\r\n"),
-            (waiting(1), b"+OK\r\n+OK\r\n"),
+        full = b"-ERR max number of clients reached\r\n"
+        for decoder, said, words in (
+            (waiting(), full, f"it says, unasked, {full[:-2]!r}"),
+            (waiting("PING"), b"+a\r\n+b\r\n", "it says, unasked, b'+b'"),
+            (waiting("PING"), b">1\r\n", "it pushes what nobody asked for"),
         ):
-            with self.assertRaises(WireError):
+            with self.assertRaises(WireError) as caught:
                 answered(decoder, said)
+            self.assertEqual(str(caught.exception), words)
 
-    def test_malformed(self) -> None:
+    def test_dying(self) -> None:
         """
-        What is no value ends the connection.
+        A connection on which the target saw a fault will be closed, and has no further
+        use.
         """
-        for said in (
-            b"?\r\n",
-            b"\r\n",
-            b"$x\r\n",
-            b"$?\r\n",
-            b"*+1\r\n",
-            b"+" + b"a" * LINE,
-        ):
-            with self.assertRaises(WireError):
-                answered(waiting(1), said)
+        said = b"-ERR Protocol error: unauthenticated bulk length\r\n"
+        found = answered(waiting("GET a"), said)
+        self.assertEqual(found, [Reply(data=said, spent=True)])
 
     @given(st.lists(st.binary(max_size=60), max_size=6), st.booleans())
     def test_anything(self, pieces: list[bytes], sticky: bool) -> None:
         """
-        Whatever redis says is a value or a fault, and nothing else is raised.
+        Whatever the target says is a value or a fault, and nothing else is raised.
         """
         with contextlib.suppress(WireError):
-            answered(waiting(2, sticky), *pieces)
+            answered(waiting("PING", "PING", sticky=sticky), *pieces)
 
 
-class StickyTests(SynchronousTestCase):
+class OwnTests(SynchronousTestCase):
     """
-    Who has a connection for himself hears all.
+    Who has a connection for himself hears all, in its order.
     """
 
-    def test_pushed(self) -> None:
+    def test_subscribed(self) -> None:
         """
-        Messages come unasked, between answers too, and do not count as such.
+        Confirmations and messages are no replies, wherever they were cut; what else is
+        asked meanwhile has its own.
         """
-        push = b">2\r\n+message\r\n$1\r\na\r\n"
-        for pieces in splits(push + b"+OK\r\n" + push):
-            found = answered(waiting(1, sticky=True), *pieces)
-            expected = [Pushed(push), Reply(data=b"+OK\r\n"), Pushed(push)]
-            self.assertEqual(found, expected)
+        pong = b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+        said = [SUBSCRIBED % (b"a", 1), MESSAGE, SUBSCRIBED % (b"b", 2), pong, MESSAGE]
+        expected = [Reply(data=x) if x is pong else Pushed(x) for x in said]
+        for pieces in splits(b"".join(said)):
+            decoder = waiting("SUBSCRIBE a b", "PING", sticky=True)
+            self.assertEqual(answered(decoder, *pieces), expected)
 
-    def test_silent(self) -> None:
+    def test_after(self) -> None:
         """
-        Behind a command to which answers are not counted all is passed on.
+        Who has left all channels may get a list that looks like a message, as before.
         """
-        decoder = waiting(1, sticky=True)
-        decoder.send(SILENT)
-        found = answered(decoder, b'+PONG\r\n+OK\r\n+1.5 [0 x] "GET"\r\n')
-        self.assertEqual(found[0], Reply(data=b"+PONG\r\n"))
+        decoder = waiting("LRANGE l 0 2", "SUBSCRIBE a", sticky=True)
+        found = answered(decoder, MESSAGE, SUBSCRIBED % (b"a", 1))
+        self.assertEqual(found, [Reply(data=MESSAGE), Pushed(SUBSCRIBED % (b"a", 1))])
+        for request in asked(
+            makeRedis([], {}).requests(True), b"UNSUBSCRIBE\r\nGET\r\n"
+        ):
+            assert isinstance(request, Request)
+            decoder.send(request)
+        left = UNSUBSCRIBED % (b"a", 0)
+        found = answered(decoder, MESSAGE, left, MESSAGE)
+        self.assertEqual(found, [Pushed(MESSAGE), Pushed(left), Reply(data=MESSAGE)])
+
+    def test_reset(self) -> None:
+        """
+        So may who has reset the connection.
+        """
+        decoder = waiting("SUBSCRIBE a", "RESET", "LRANGE l 0 2", sticky=True)
+        found = answered(decoder, SUBSCRIBED % (b"a", 1), b"+RESET\r\n", MESSAGE)
+        self.assertEqual(found[1:], [Reply(data=b"+RESET\r\n"), Reply(data=MESSAGE)])
+
+    def test_marked(self) -> None:
+        """
+        In RESP3 pushes are marked as such, and arrays are replies.
+        """
+        decoder = waiting("HELLO 3", "SUBSCRIBE a", "LRANGE l 0 2", sticky=True)
+        subscribed = b">" + (SUBSCRIBED % (b"a", 1))[1:]
+        invalid = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+        found = answered(decoder, b"%0\r\n" + subscribed + invalid + MESSAGE)
         self.assertEqual(
-            found[1:], [Pushed(b"+OK\r\n"), Pushed(b'+1.5 [0 x] "GET"\r\n')]
+            found,
+            [
+                Reply(data=b"%0\r\n"),
+                Pushed(subscribed),
+                Pushed(invalid),
+                Reply(data=MESSAGE),
+            ],
         )
+
+    def test_long(self) -> None:
+        """
+        A long message is passed on as it comes, and is no reply in any of its parts.
+        """
+        value = b"x" * 3 * COLLECTED
+        message = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$%d\r\n%b\r\n" % (
+            len(value),
+            value,
+        )
+        decoder = waiting("SUBSCRIBE a", "PING", sticky=True)
+        pieces = [message[at : at + 9000] for at in range(0, len(message), 9000)]
+        found = answered(decoder, SUBSCRIBED % (b"a", 1), *pieces, b"+PONG\r\n")
+        self.assertGreater(len(found), 3)
+        pushed = b"".join(each.data for each in found[1:-1] if isinstance(each, Pushed))
+        self.assertEqual(pushed, message)
+        self.assertEqual(found[-1], Reply(data=b"+PONG\r\n"))
+
+    def test_monitor(self) -> None:
+        """
+        What comes when nothing is due is for its client.
+        """
+        line = b'+1.5 [0 x] "GET"\r\n'
+        found = answered(waiting("MONITOR", sticky=True), b"+OK\r\n" + line + line)
+        self.assertEqual(found, [Reply(data=b"+OK\r\n"), Pushed(line), Pushed(line)])
+
+    def test_replica(self) -> None:
+        """
+        What a replica gets is passed on as it is, and looked at no more.
+        """
+        decoder = waiting("PING", "PSYNC ? -1", sticky=True)
+        found = answered(decoder, b"+PONG\r\n+FULLRESYNC x 1\r\n$EOF:abc\r\nREDIS\0")
+        self.assertEqual(found[0], Reply(data=b"+PONG\r\n"))
+        self.assertEqual(found[1:], [Pushed(b"+FULLRESYNC x 1\r\n$EOF:abc\r\nREDIS\0")])

@@ -8,28 +8,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.wire.framings.decoding import asked, splits
-from tunnelkit.wire.framings.contract import Asked, Local, Refusal, Request
-from tunnelkit.wire.framings.redis.asking import LINE, RedisRequests, array, typed
-from tunnelkit.wire.native.frames import WireError
+from tests.wire.framings.decoding import asked, joinedRequests, splits
+from tunnelkit.wire.framings.contract import (
+    Local,
+    Part,
+    Refusal,
+    Request,
+    Requests,
+)
+from tunnelkit.wire.framings.redis.asking import (
+    ARGUMENTS,
+    COLLECTED,
+    LONGEST,
+    NAME,
+)
+from tunnelkit.wire.framings.redis.framing import makeRedis
+from tunnelkit.wire.framings.redis.inline import encoded
+from tunnelkit.wire.framings.redis.values import LINE
 
-LONGEST = 1000
-GET = array([b"GET", b"a"])
-SET = array([b"SET", b"a", b"\r\n\0"])
+GET = encoded([b"GET", b"a"])
+SET = encoded([b"SET", b"a", b"\r\n\0"])
 
 
-def decoder(sticky: bool = False) -> RedisRequests:
+def decoder(sticky: bool = False) -> Requests:
     """
     Make a decoder.
     """
-    return RedisRequests(sticky, LONGEST)
-
-
-def shared(data: bytes, repeatable: bool = False) -> Request:
-    """
-    Give a request that shares its connection.
-    """
-    return Request(data=data, repeatable=repeatable, label=False)
+    return makeRedis([], {}).requests(sticky)
 
 
 class ArrayTests(SynchronousTestCase):
@@ -40,9 +45,9 @@ class ArrayTests(SynchronousTestCase):
     def test_everySplit(self) -> None:
         """
         They come out whole and as they are, wherever they were cut; empty ones, to
-        which redis says nothing, do not come out.
+        which Redis says nothing, do not come out.
         """
-        expected = [shared(GET, repeatable=True), shared(SET)]
+        expected = [Request(data=GET, repeatable=True), Request(data=SET)]
         for pieces in splits(GET + b"*0\r\n*-1\r\n" + SET + GET[:9]):
             requests = decoder()
             self.assertEqual(asked(requests, *pieces), expected)
@@ -50,39 +55,39 @@ class ArrayTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """
-        What is none is refused in redis's own manner, with a reason.
+        What is none is refused in the manner of Redis, with a reason.
         """
         for data, reason in (
-            (b"*x\r\n", "a length is no number"),
-            (b"*+1\r\n", "a length is no number"),
-            (b"*01\r\n", "a length is no number"),
-            (b"*" + b"1" * 20, "a length is no number"),
-            (b"*1\r\n:1\r\n", "$ expected, and not b':'"),
-            (b"*1\r\n$-1\r\n", "a string of a command is null"),
-            (b"*1\r\n$1\r\nabc", "a string is longer than it says"),
-            (b"*1\r\n$1000\r\n", "a command of more than 1000 bytes"),
+            (b"*x\r\n", "b'*x' is no length"),
+            (b"*+1\r\n", "b'*+1' is no length"),
+            (b"*-2\r\n", "b'*-2' is no length"),
+            (b"*" + b"1" * 30, "a line has more than 22 bytes"),
+            (b"*1\r\n:1\r\n", "expected '$', got b':'"),
+            (b"*1\r\n*1\r\n", "expected '$', got b'*'"),
+            (b"*1\r\n$-1\r\n", "b'$-1' is no length"),
+            (b"*1\r\n$1\r\nabc", "a string is not as long as it says"),
+            (
+                b"*%d\r\n" % (ARGUMENTS + 1),
+                f"the length {ARGUMENTS + 1} is more than {ARGUMENTS}",
+            ),
+            (
+                b"*2\r\n$3\r\nSET\r\n$%d\r\n" % (LONGEST + 1),
+                f"the length {LONGEST + 1} is more than {LONGEST}",
+            ),
+            (
+                encoded([b"a" * (NAME + 1)]),
+                f"the name of a command has more than {NAME} bytes",
+            ),
         ):
-            said = f"-ERR tunnelshare: {reason}\r\n".encode()
+            said = f"-ERR Protocol error: {reason}\r\n".encode()
             self.assertEqual(asked(decoder(), data), [Refusal(reason, said)])
-
-    def test_longest(self) -> None:
-        """
-        The longest passes, whether it has long strings or many; one byte more does not.
-        """
-        long = array([b"GET", b"a" * (LONGEST - len(array([b"GET", b""])) - 2)])
-        self.assertEqual(len(long), LONGEST)
-        self.assertEqual(asked(decoder(), long), [shared(long, repeatable=True)])
-        (found,) = asked(decoder(), array([b"GET", long]))
-        self.assertIsInstance(found, Refusal)
-        (found,) = asked(decoder(), array([b""] * 200))
-        self.assertIsInstance(found, Refusal)
 
     @given(st.lists(st.binary(max_size=20), min_size=1, max_size=8), st.data())
     def test_anyWords(self, words: list[bytes], data: st.DataObject) -> None:
         """
         Whatever a command's words are, one event comes of it, however it was cut.
         """
-        stream = array(words)
+        stream = encoded(words)
         cut = data.draw(st.integers(0, len(stream)))
         events = asked(decoder(), stream[:cut], stream[cut:])
         self.assertEqual(events, asked(decoder(), stream))
@@ -91,123 +96,124 @@ class ArrayTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=40), max_size=6), st.booleans())
     def test_anything(self, pieces: list[bytes], sticky: bool) -> None:
         """
-        Whatever a client says, nothing is raised, and little is kept.
+        Whatever a client says, nothing is raised.
         """
-        requests = decoder(sticky)
-        events: list[Asked] = asked(requests, *pieces)
-        if not any(isinstance(each, Refusal) for each in events):
-            self.assertLessEqual(requests.partial, LINE)
+        asked(decoder(sticky), *pieces)
+
+    @given(
+        st.lists(
+            st.sampled_from([*b"".join((GET, SET, b"XREAD HELLO QUIT CLIENT\r\n"))]),
+            max_size=60,
+        ),
+        st.booleans(),
+    )
+    def test_nearly(self, data: list[int], sticky: bool) -> None:
+        """
+        Nor by what nearly is a command.
+        """
+        asked(decoder(sticky), bytes(data))
+
+    def test_web(self) -> None:
+        """
+        A browser that was tricked into speaking to Redis is refused, and cannot make
+        the target close the connection by words that it closes at.
+        """
+        for said in (
+            b"POST / HTTP/1.1\r\n",
+            b"Host: x\r\n",
+            encoded([b"post", b"/"]),
+            encoded([b"HOST:"]),
+        ):
+            (found,) = asked(decoder(), said)
+            self.assertEqual(
+                found, Refusal("this is HTTP", b"-ERR Protocol error: this is HTTP\r\n")
+            )
 
 
-class LineTests(SynchronousTestCase):
+class InlineTests(SynchronousTestCase):
     """
     Commands as people type them.
     """
 
     def test_arrays(self) -> None:
         """
-        They reach redis as arrays, wherever they were cut.
+        They reach the target as arrays, wherever they were cut.
         """
+        expected = [
+            Request(data=GET, repeatable=True),
+            Request(data=encoded([b"set", b"a", b"b c"])),
+        ]
         for pieces in splits(b"GET a\r\n\r\n set a 'b c'\n"):
-            expected = [
-                shared(GET, repeatable=True),
-                shared(array([b"set", b"a", b"b c"])),
-            ]
             self.assertEqual(asked(decoder(), *pieces), expected)
 
-    def test_quotes(self) -> None:
+    def test_hidden(self) -> None:
         """
-        Quotes and escapes mean what they mean to redis, so that no command hides.
+        Escapes hide no command.
         """
-        for line, words in (
-            (b"", []),
-            (b"  a\tb ", [b"a", b"b"]),
-            (rb'"a b" c', [b"a b", b"c"]),
-            (rb'"\x4dULTI"', [b"MULTI"]),
-            (rb'"a\n\"\q"', [b'a\n"q']),
-            (rb"'a\'b\n'", [rb"a'b\n"]),
-            (b'""', [b""]),
-        ):
-            self.assertEqual(typed(line), words)
-        for line in (b'"a', b"'a", b'"a"b', b'a"b"', b"\x00"):
-            with self.assertRaises(WireError):
-                typed(line)
         (found,) = asked(decoder(), b'"\\x4dULTI"\n')
         self.assertIsInstance(found, Local)
 
-    def test_longest(self) -> None:
+    def test_refused(self) -> None:
         """
-        A line without end is refused.
+        Quotes without end, zero bytes and lines without end are refused.
         """
-        (found,) = asked(RedisRequests(False, 10 * LINE), b"a" * LINE)
+        quotes = b"-ERR Protocol error: unbalanced quotes in request\r\n"
+        for line in (b'GET "a\r\n', b"GET\0a\r\n"):
+            (found,) = asked(decoder(), line)
+            assert isinstance(found, Refusal)
+            self.assertEqual(found.data, quotes)
+        (found,) = asked(decoder(), b"a" * LINE)
         self.assertIsInstance(found, Refusal)
 
-    def test_web(self) -> None:
-        """
-        A browser that was tricked into speaking to redis is refused.
-        """
-        for line in (b"POST / HTTP/1.1\r\n", b"Host: x\r\n"):
-            (found,) = asked(decoder(), line)
-            self.assertIsInstance(found, Refusal)
 
+class LongTests(SynchronousTestCase):
+    """
+    Commands that are too long to be collected.
+    """
 
-class SharedTests(SynchronousTestCase):
-    """
-    A connection that others use, too.
-    """
+    def test_parts(self) -> None:
+        """
+        They go to the target as they come, whole in the end, little of them is kept,
+        and the next command is served.
+        """
+        long = encoded([b"SET", b"a", b"\r\n" * 2 * COLLECTED])
+        stream = long + GET
+        pieces = [stream[at : at + 60000] for at in range(0, len(stream), 60000)]
+        requests = decoder()
+        found = asked(requests, *pieces)
+        first = found[0]
+        assert isinstance(first, Request)
+        self.assertTrue(first.more)
+        self.assertFalse(first.repeatable)
+        self.assertLess(len(first.data), COLLECTED + 60000)
+        self.assertGreater(len(found), 30)
+        expected = [Request(data=long), Request(data=GET, repeatable=True)]
+        self.assertEqual(joinedRequests(found), expected)
+        self.assertEqual(requests.partial, 0)
+
+    def test_partial(self) -> None:
+        """
+        One that stops half way is known to be half.
+        """
+        long = encoded([b"SET", b"a", bytes(2 * COLLECTED)])
+        requests = decoder()
+        asked(requests, long[:-1])
+        self.assertEqual(requests.partial, len(long) - 1)
+        self.assertEqual(asked(requests, long[-1:]), [Part(b"\r\n", last=True)])
+
+    def test_malformed(self) -> None:
+        """
+        One that goes wrong on its way is refused.
+        """
+        long = encoded([b"SET", b"a", bytes(2 * COLLECTED)])
+        found = asked(decoder(), long[:-2], b"xx")
+        self.assertIsInstance(found[-1], Refusal)
 
     def test_refused(self) -> None:
         """
-        What needs a connection of its own is refused by its name, in its place, and
-        the next command is served.
+        Those of which all must be known, or that cannot be served, are not begun.
         """
-        said = (
-            b"-ERR tunnelshare: SUBSCRIBE needs a connection of its own (--sticky)\r\n"
-        )
-        found = asked(decoder(), array([b"subscribe", b"a"]) + GET)
-        self.assertEqual(found, [Local(said), shared(GET, repeatable=True)])
-
-    def test_quit(self) -> None:
-        """
-        Who quits is told so, and closed, and nobody else is.
-        """
-        for sticky in (False, True):
-            found = asked(decoder(sticky), array([b"quit"]))
-            self.assertEqual(found, [Local(b"+OK\r\n", close=True)])
-
-    def test_copies(self) -> None:
-        """
-        A replica is told that it cannot have one, with a connection of its own either.
-        """
-        for sticky in (False, True):
-            (found,) = asked(decoder(sticky), array([b"PSYNC", b"?", b"-1"]))
-            said = b"-ERR tunnelshare: PSYNC copies a server, which is not carried\r\n"
-            self.assertEqual(found, Local(said))
-
-
-class StickyTests(SynchronousTestCase):
-    """
-    A connection of one's own.
-    """
-
-    def test_all(self) -> None:
-        """
-        Everything passes; what waits may wait.
-        """
-        for words, patient in (
-            ([b"MULTI"], False),
-            ([b"SELECT", b"1"], False),
-            ([b"HELLO", b"3"], False),
-            ([b"BLPOP", b"a", b"0"], True),
-        ):
-            (found,) = asked(decoder(sticky=True), array(words))
-            expected = Request(data=array(words), patient=patient, label=True)
-            self.assertEqual(found, expected)
-
-    def test_subscribed(self) -> None:
-        """
-        Behind a subscription answers do not follow commands one by one.
-        """
-        found = asked(decoder(sticky=True), GET, array([b"SUBSCRIBE", b"a", b"b"]), GET)
-        silent = [each.silent for each in found if isinstance(each, Request)]
-        self.assertEqual(silent, [False, True, True])
+        for name in (b"XREAD", b"HELLO", b"MULTI", b"POST"):
+            long = encoded([name, bytes(2 * COLLECTED)])
+            (found,) = asked(decoder(), long[:-1], long[-1:])
+            self.assertTrue(isinstance(found, Refusal), name)

@@ -1,3 +1,3 @@
 """
-RESP, the protocol of redis (redis.io, Redis serialization protocol specification).
+Redis, and what else speaks RESP: requests of many clients over few connections.
 """

@@ -1,68 +1,54 @@
 # -*- test-case-name: tests.wire.framings.redis.test_answering -*-
 """
-What redis says: values of RESP2, and, to who has a connection for himself and asked for
-it, of RESP3.
-
-Where a value ends is known by counting: each line or string completes one, and an
-aggregate of so many puts that many in its place, however deep they are.
+Replies: values cut out of what the target says, and what it says unasked.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tunnelkit.wire.framings.contract import Answered, Pushed, Reply, Request
-from tunnelkit.wire.framings.redis.asking import numberOf
+from tunnelkit.wire.framings.redis.own import Announced
+from tunnelkit.wire.framings.redis.values import Walk
 from tunnelkit.wire.native.frames import WireError
 
 COLLECTED: Final = 64 * 1024
-"""Bytes of a value that are collected before the client gets any of them."""
-LINE: Final = 64 * 1024
-"""The longest line, in bytes."""
+"""How much of a reply is collected before it goes to its client, in bytes."""
 
-_END: Final = b"\r\n"
 _PUSH: Final = ord(">")
-_LINES: Final = frozenset(b"+-:,#_(")
-_STRINGS: Final = frozenset(b"$=!")
-_AGGREGATES: Final = {
-    ord("*"): 1,
-    ord("~"): 1,
-    ord(">"): 1,
-    ord("%"): 2,
-    ord("|"): 2,
-}
-"""How many values stand behind an aggregate, for each that it tells."""
-_ATTRIBUTE: Final = ord("|")
+_MESSAGE: Final = re.compile(
+    rb"[*>][34]\r\n\$\d+\r\n(?:([ps]?(?:un)?subscribe)|[ps]?message)\r\n"
+)
+_COUNT: Final = re.compile(rb":(\d+)\r\n\Z")
+_DYING: Final = b"-ERR Protocol error"
+_RESET: Final = b"+RESET\r\n"
+_SHOWN: Final = 80
 
 
-class RedisReplies:
+class SharedReplies:
     """
-    The decoder of a connection to redis.
+    The decoder of a connection that clients share: a value is a reply, and there is
+    nothing else.
     """
 
-    def __init__(self, sticky: bool) -> None:
-        """
-        @param sticky: whether it is one client's own, who hears what was not asked for.
-        """
-        self._sticky = sticky
+    def __init__(self) -> None:
         self._buffer = bytearray()
-        self._at = 0  # how far it was read
-        self._skip = 0  # bytes of a string that are still to come
-        self._left = 0  # values that are still to come of the one under way
-        self._pushed = False
-        self._passed = False  # whether the client has a part of it
+        self._walk = Walk()
+        self._at = 0
         self._due = 0
+        self._given = False
 
     @property
     def begun(self) -> bool:
         """
-        Whether any byte has come of the reply that is due.
+        Whether there are bytes of the reply that is due.
         """
-        return self._passed or bool(self._buffer)
+        return self._given or bool(self._buffer)
 
     def send(self, request: Request) -> bytes:
         """
-        Expect a value.
+        Expect a reply.
         """
         self._due += not request.silent
         return request.data
@@ -80,73 +66,112 @@ class RedisReplies:
 
     def next(self) -> Answered | None:
         """
-        Give the next value, or what there is of a long one.
+        Give the next reply, or a part of a long one.
 
-        @raise WireError: it is none, or none is due.
+        @raise WireError: the bytes are none, or none is due.
         """
-        if not self._left and self._buffer:
-            self._begin()
-        whole = bool(self._left) and self._whole()
+        if not self._buffer:
+            return None
+        self._check()
+        self._at = self._walk.go(self._buffer, self._at)
+        whole = self._walk.whole
         if not whole and self._at < COLLECTED:
             return None
         data = bytes(self._buffer[: self._at])
         del self._buffer[: self._at]
         self._at = 0
-        self._passed = not whole
-        if self._pushed:
-            return Pushed(data)
+        event = self._event(data, whole)
+        self._given = not whole
+        return event
+
+    def _check(self) -> None:
+        if not self._due:
+            line, _, _ = self._buffer.partition(b"\r\n")
+            raise WireError(f"it says, unasked, {bytes(line[:_SHOWN])!r}")
+        if self._buffer[0] == _PUSH and not self._at and not self._given:
+            raise WireError("it pushes what nobody asked for")
+
+    def _event(self, data: bytes, whole: bool) -> Answered:
         self._due -= whole
-        return Reply(data=data, last=whole)
+        return Reply(data=data, last=whole, spent=whole and data.startswith(_DYING))
 
-    def _begin(self) -> None:
-        unasked = self._buffer[0] == _PUSH
-        self._pushed = self._sticky and (unasked or not self._due)
-        if not self._pushed and (unasked or not self._due):
-            raise WireError(f"it sent {len(self._buffer)} bytes that nobody asked for")
-        self._left = 1
 
-    def _whole(self) -> bool:
+class OwnReplies(SharedReplies):
+    """
+    The decoder of a client's own connection.  What is no reply, or none that is due,
+    is for that client as well, in its order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ahead = 0
+        self._confirmations = 0
+        self._channels = 0
+        self._raw = False
+        self._pushing = False
+        self._marked = False
+
+    def send(self, request: Request) -> bytes:
         """
-        Read on; tell whether the value is all there.
+        Expect what the request leads to.
         """
-        while self._left:
-            if self._skip:
-                step = min(self._skip, len(self._buffer) - self._at)
-                self._at += step
-                self._skip -= step
-                if self._skip:
-                    return False
-                self._left -= 1
-            elif not self._item():
+        announced = request.label
+        if isinstance(announced, Announced):
+            if not self._listening:
+                self._ahead = self._due
+            self._confirmations += announced.channels
+            self._raw = self._raw or announced.raw
+        return super().send(request)
+
+    def next(self) -> Answered | None:
+        """
+        Give the next reply or message, or a part of a long one.
+
+        @raise WireError: the bytes are none.
+        """
+        if self._raw and not self._due and self._buffer:
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            return Pushed(data)
+        return super().next()
+
+    def _check(self) -> None:
+        """
+        There is nothing that may not come.
+        """
+
+    @property
+    def _listening(self) -> bool:
+        return self._confirmations > 0 or self._channels > 0
+
+    def _event(self, data: bytes, whole: bool) -> Answered:
+        if not self._given:
+            self._pushing = self._pushes(data)
+        if self._pushing:
+            return Pushed(data)
+        if data == _RESET:
+            self._confirmations = self._channels = 0
+        self._ahead -= whole and self._ahead > 0
+        return super()._event(data, whole)
+
+    def _pushes(self, data: bytes) -> bool:
+        """
+        Tell whether a value is no reply.  RESP3 marks what is none; in RESP2 messages
+        are arrays as any, but then a connection with channels has no other replies
+        that look so.
+        """
+        marked = data[0] == _PUSH
+        self._marked = self._marked or marked
+        message = _MESSAGE.match(data)
+        if not marked and self._due:
+            listening = self._listening and not self._ahead and not self._marked
+            if message is None or not listening:
                 return False
+        if message is not None and message[1]:
+            self._confirmed(data)
         return True
 
-    def _item(self) -> bool:
-        """
-        Read the line with which each value begins, if it is all there.
-        """
-        end = self._buffer.find(_END, self._at, self._at + LINE)
-        if end < 0:
-            if len(self._buffer) - self._at >= LINE:
-                raise WireError(f"it sent a line of more than {LINE} bytes")
-            return False
-        kind = self._buffer[self._at] if end > self._at else 0
-        text = bytes(self._buffer[self._at + 1 : end])
-        self._at = end + len(_END)
-        if kind in _LINES:
-            self._left -= 1
-        elif kind in _STRINGS:
-            self._string(numberOf(text))
-        elif kind in _AGGREGATES:
-            count = max(0, numberOf(text)) * _AGGREGATES[kind]
-            # An attribute stands before a value, and is none.
-            self._left += count - (kind != _ATTRIBUTE)
-        else:
-            raise WireError(f"it sent what is no value: {chr(kind)!r}")
-        return True
-
-    def _string(self, size: int) -> None:
-        if size < 0:
-            self._left -= 1
-        else:
-            self._skip = size + len(_END)
+    def _confirmed(self, data: bytes) -> None:
+        self._confirmations = max(0, self._confirmations - 1)
+        count = _COUNT.search(data)
+        self._channels = int(count[1]) if count else 1

@@ -1,91 +1,68 @@
 # -*- test-case-name: tests.wire.framings.redis.test_asking -*-
 """
-What a client of redis says: arrays of bulk strings, and lines as people type them.
-
-A line goes to redis as an array: what it means is read here, once.
+Requests: commands cut out of what a client says.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
-from tunnelkit.wire.framings.contract import Asked, Local, Refusal, Request
-from tunnelkit.wire.framings.redis import commands
-from tunnelkit.wire.framings.redis.commands import KEPT, OK
+from tunnelkit.wire.framings.contract import Asked, Part, Refusal, Request
+from tunnelkit.wire.framings.redis.commands import HTTP, LOOKED_AT
+from tunnelkit.wire.framings.redis.inline import encoded, split
+from tunnelkit.wire.framings.redis.values import END, LINE, Walk, told
 from tunnelkit.wire.native.frames import WireError
 
-LONGEST: Final = 1024 * 1024
-"""The longest command, in bytes, where it is not told."""
-LINE: Final = 64 * 1024
-"""The longest of those that are lines."""
+COLLECTED: Final = 1024 * 1024
+"""How much of a command is collected before it takes the target, in bytes; what is
+longer is passed on as it comes."""
+ARGUMENTS: Final = 1024 * 1024
+"""How many words a command may have."""
+LONGEST: Final = 512 * 1024 * 1024
+"""How long one of them may be, in bytes: what Redis takes, unless it is told more."""
+NAME: Final = 1024
+"""How long the name of a command may be, in bytes."""
 
-_END: Final = b"\r\n"
-_DIGITS: Final = 12
-_NUMBER: Final = re.compile(rb"-?(0|[1-9][0-9]{0,9})")
-_QUOTED: Final = re.compile(
-    rb"""[ \t\n\r\v\f\x00]*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\'|\\(?!'))*)'|"""
-    rb"""([^\s\x00"']+))"""
-    rb"""(?=[\s\x00]|$)""",
-    re.DOTALL,
-)
-_ESCAPED: Final = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)", re.DOTALL)
-_NAMED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
-_WEB: Final = (b"POST", b"HOST:")
-"""Words by which redis knows, as we do, that a browser was tricked into speaking."""
+_ARRAY: Final = ord("*")
+_FIRST: Final = re.compile(rb"\*\d+\r\n\$(\d+)\r\n")
 
 
-def failure(words: str) -> bytes:
+class Decides(Protocol):
     """
-    Give an error of the protocol.
+    What becomes of a command.
     """
-    return b"-ERR tunnelshare: " + words.encode("ascii", "replace") + _END
+
+    def decide(self, name: bytes, words: list[bytes], data: bytes) -> Asked: ...
 
 
-def numberOf(text: bytes) -> int:
+class CommandWalk(Walk):
     """
-    Read a number.
-
-    @raise WireError: it is none.
+    A walk over commands: arrays of strings, and nothing else.
     """
-    if not _NUMBER.fullmatch(text):
-        raise WireError("a length is no number")
-    return int(text)
+
+    def _begin(self, line: bytearray) -> None:
+        if self._open:
+            if line[:1] != b"$":
+                raise WireError(f"expected '$', got {bytes(line[:1])!r}")
+            told(line, LONGEST)
+        elif line != b"*-1":
+            told(line, ARGUMENTS)
+        super()._begin(line)
 
 
-def typed(line: bytes) -> list[bytes]:
+def wordsOf(data: bytes) -> list[bytes]:
     """
-    Take a line apart, as redis does: words, and quoted ones with escapes.
-
-    @raise WireError: a quote has no end.
+    Give the words of a command that is whole.
     """
-    words, at, line = [], 0, line.rstrip()
-    while at < len(line):
-        found = _QUOTED.match(line, at)
-        if found is None:
-            raise WireError("a quote has no end, or something behind it")
-        double, single, plain = found.groups()
-        if double is not None:
-            words.append(_ESCAPED.sub(lambda each: _unescaped(each[1]), double))
-        else:
-            words.append(plain if single is None else single.replace(b"\\'", b"'"))
-        at = found.end()
+    words = []
+    at = data.index(END) + 2
+    while at < len(data):
+        begin = data.index(END, at) + 2
+        end = begin + int(data[at + 1 : begin - 2])
+        words.append(data[begin:end])
+        at = end + 2
     return words
-
-
-def _unescaped(text: bytes) -> bytes:
-    if text[:1] == b"x" and len(text) > 1:
-        return bytes.fromhex(text[1:].decode())
-    return _NAMED.get(text, text)
-
-
-def array(words: list[bytes]) -> bytes:
-    """
-    Give a command as an array.
-    """
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%b\r\n" % (len(each), each) for each in words]
-    return b"".join(parts)
 
 
 class RedisRequests:
@@ -93,29 +70,19 @@ class RedisRequests:
     The decoder of a client's connection.
     """
 
-    def __init__(self, sticky: bool, longest: int) -> None:
-        """
-        @param sticky: whether the client has its connection for itself.
-        @param longest: bytes that a command may have.
-        """
-        self._sticky = sticky
-        self._longest = longest
+    def __init__(self, decides: Decides) -> None:
+        self._decides = decides
         self._buffer = bytearray()
-        self._open = False  # answers do not follow commands one by one
-        self._forget()
-
-    def _forget(self) -> None:
-        self._at = 0  # how far the array was read
-        self._words: list[bytes] = []
-        self._left: int | None = None  # strings to come
-        self._size: int | None = None  # of the next one
+        self._walk = CommandWalk()
+        self._at = 0
+        self._passed = 0
 
     @property
     def partial(self) -> int:
         """
         How many bytes of a command there are that is not whole.
         """
-        return len(self._buffer)
+        return self._passed + len(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """
@@ -125,118 +92,103 @@ class RedisRequests:
 
     def ended(self) -> None:
         """
-        What is half there is told by L{partial}.
+        No command ends with its connection.
         """
 
     def next(self) -> Asked | None:
         """
-        Give what the next command comes to.
+        Give what comes of the next command, or of the next part of a long one.
         """
         try:
-            while self._buffer:
-                isArray = self._buffer[0] == ord("*")
-                data = self._array() if isArray else self._line()
-                if data is None:
-                    return None
-                words = self._words
-                self._forget()
-                if words:  # redis says nothing to an empty one
-                    return self._judged(words, data)
+            return self._next()
         except WireError as e:
-            return Refusal(str(e), failure(str(e)))
+            reason = str(e)
+            return Refusal(reason, f"-ERR Protocol error: {reason}\r\n".encode())
+
+    def _next(self) -> Asked | None:
+        buffer = self._buffer
+        while buffer:
+            if not self._at and not self._passed and buffer[0] != _ARRAY:
+                words = self._line()
+                if words is None:
+                    return None
+                if words:
+                    return self._decided(encoded(words), words)
+                continue
+            self._at = self._walk.go(buffer, self._at)
+            if self._passed:
+                return self._part()
+            if self._walk.whole:
+                data = self._taken()
+                if _FIRST.match(data):
+                    return self._decided(data, None)
+            elif self._at and len(buffer) > COLLECTED:
+                return self._begun()
+            else:
+                return None
         return None
 
-    # What it says.
-
-    def _array(self) -> bytes | None:
-        if self._left is None:
-            count = self._told(b"*")
-            if count is None:
-                return None
-            self._left = max(0, count)
-        while self._left:
-            if not self._string():
-                return None
-            self._left -= 1
+    def _taken(self) -> bytes:
         data = bytes(self._buffer[: self._at])
         del self._buffer[: self._at]
+        self._at = 0
         return data
 
-    def _string(self) -> bool:
-        """
-        Read one more string, if it is all there.
-        """
-        buffer = self._buffer
-        if self._size is None:
-            self._size = self._told(b"$")
-            if self._size is None:
-                return False
-            if self._size < 0:
-                raise WireError("a string of a command is null")
-        end = self._at + self._size
-        if end + len(_END) > self._longest:
-            raise WireError(f"a command of more than {self._longest} bytes")
-        if len(buffer) < end + len(_END):
-            return False
-        if buffer[end : end + len(_END)] != _END:
-            raise WireError("a string is longer than it says")
-        if len(self._words) < KEPT:
-            self._words.append(bytes(buffer[self._at : min(end, self._at + KEPT)]))
-        self._at, self._size = end + len(_END), None
-        return True
-
-    def _told(self, kind: bytes) -> int | None:
-        """
-        Read a line that tells a number, if it is all there.
-        """
-        at = self._at
-        end = self._buffer.find(_END, at, at + _DIGITS + len(_END))
+    def _line(self) -> list[bytes] | None:
+        end = self._buffer.find(b"\n", 0, LINE)
         if end < 0:
-            if len(self._buffer) - at >= _DIGITS + len(_END):
-                raise WireError("a length is no number")
+            if len(self._buffer) >= LINE:
+                raise WireError("too big inline request")
             return None
-        line = bytes(self._buffer[at:end])
-        if line[:1] != kind:
-            raise WireError(f"{kind.decode()} expected, and not {line[:1]!r}")
-        self._at = end + len(_END)
-        return numberOf(line[1:])
-
-    def _line(self) -> bytes | None:
-        most = min(LINE, self._longest)
-        end = self._buffer.find(b"\n", 0, most)
-        if end < 0:
-            if len(self._buffer) >= most:
-                raise WireError(f"a line of more than {most} bytes")
-            return None
-        words = typed(bytes(self._buffer[:end]))
+        line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        if words and words[0].upper() in _WEB:
-            raise WireError("this is redis, and no web server")
-        self._words = [each[:KEPT] for each in words[:KEPT]]
-        return array(words)
+        words = None if b"\0" in line else split(line)
+        if words is None:
+            raise WireError("unbalanced quotes in request")
+        return words
 
-    # What becomes of it.
+    def _decided(self, data: bytes, words: list[bytes] | None) -> Asked:
+        name = words[0].upper() if words else self._name(data)
+        if name in HTTP:
+            raise WireError("this is HTTP")
+        if name in LOOKED_AT and words is None:
+            words = wordsOf(data)
+        return self._decides.decide(name, words or [], data)
 
-    def _judged(self, words: list[bytes], data: bytes) -> Asked:
-        if commands.word(words, 0) == "QUIT":
-            return Local(OK, close=True)
-        if commands.copies(words):
-            name = commands.word(words, 0)
-            return Local(failure(f"{name} copies a server, which is not carried"))
-        if not self._sticky:
-            return self._shared(words, data)
-        self._open = self._open or commands.opens(words)
+    @staticmethod
+    def _name(data: bytes | bytearray) -> bytes:
+        found = _FIRST.match(data)
+        assert found is not None, "a command has at least one word"
+        length = int(found[1])
+        if length > NAME:
+            raise WireError(f"the name of a command has more than {NAME} bytes")
+        return bytes(data[found.end() : found.end() + length]).upper()
+
+    def _begun(self) -> Asked:
+        """
+        Begin to pass on a command that is too long to be collected.
+        """
+        name = self._name(self._buffer)
+        if name in LOOKED_AT:
+            raise WireError(f"{name.decode()} with more than {COLLECTED} bytes")
+        event = self._decided(self._taken(), None)
+        if not isinstance(event, Request):
+            raise WireError(
+                f"{name.decode()} cannot be served, and is too long to skip"
+            )
+        self._passed = len(event.data)
         return Request(
-            data=data,
-            repeatable=commands.reads(words) and not self._open,
-            silent=self._open,
-            patient=commands.waits(words),
-            label=True,
+            data=event.data,
+            more=True,
+            silent=event.silent,
+            patient=event.patient,
+            label=event.label,
         )
 
-    def _shared(self, words: list[bytes], data: bytes) -> Asked:
-        if what := commands.needs(words):
-            return Local(failure(f"{what} needs a connection of its own (--sticky)"))
-        if said := commands.answer(words):
-            return Local(said)
-        return Request(data=data, repeatable=commands.reads(words), label=False)
+    def _part(self) -> Part | None:
+        last = self._walk.whole
+        if not self._at:
+            return None
+        data = self._taken()
+        self._passed = 0 if last else self._passed + len(data)
+        return Part(data, last)

@@ -1,147 +1,100 @@
-# -*- test-case-name: tests.wire.framings.redis.test_commands -*-
+# -*- test-case-name: tests.wire.framings.redis.test_shared -*-
 """
-Commands of redis, as those see them who share a connection: which of them would change
-it for the others, which can be answered here, and which may be asked twice.
+Commands: what is known of them by name.
 
-A command is its words as they came; names count whatever their case.
+A test compares these with what a Redis server says of its commands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
-Words: TypeAlias = Sequence[bytes]
 
-KEPT: Final = 64
-"""How many words of a command are looked at, and how many bytes of each."""
+def names(text: str) -> frozenset[bytes]:
+    """
+    Give the names in a text.
+    """
+    return frozenset(text.encode().split())
 
-_SUBSCRIBING: Final = frozenset(
-    {
-        "SUBSCRIBE",
-        "PSUBSCRIBE",
-        "SSUBSCRIBE",
-        "UNSUBSCRIBE",
-        "PUNSUBSCRIBE",
-        "SUNSUBSCRIBE",
-        "MONITOR",
-    }
+
+READS: Final = names("""
+    GET MGET STRLEN GETRANGE SUBSTR LCS GETBIT BITCOUNT BITPOS BITFIELD_RO
+    EXISTS TTL PTTL EXPIRETIME PEXPIRETIME TYPE KEYS SCAN RANDOMKEY DBSIZE DUMP SORT_RO
+    HGET HMGET HGETALL HKEYS HVALS HLEN HEXISTS HSTRLEN HSCAN HRANDFIELD HTTL HPTTL
+    HEXPIRETIME HPEXPIRETIME
+    LLEN LRANGE LINDEX LPOS
+    SCARD SMEMBERS SISMEMBER SMISMEMBER SRANDMEMBER SSCAN SINTER SINTERCARD SUNION SDIFF
+    ZCARD ZCOUNT ZLEXCOUNT ZRANGE ZRANGEBYSCORE ZRANGEBYLEX ZREVRANGE ZREVRANGEBYSCORE
+    ZREVRANGEBYLEX ZRANK ZREVRANK ZSCORE ZMSCORE ZSCAN ZRANDMEMBER ZINTER ZINTERCARD
+    ZUNION ZDIFF
+    XLEN XRANGE XREVRANGE XPENDING XREAD
+    GEOPOS GEODIST GEOHASH GEOSEARCH GEORADIUS_RO GEORADIUSBYMEMBER_RO
+    PFCOUNT EVAL_RO EVALSHA_RO FCALL_RO
+    PING ECHO TIME INFO COMMAND LASTSAVE ROLE LOLWUT
+""")
+"""They change nothing, so they may be sent twice."""
+
+SUBSCRIBING: Final = names("""
+    SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE
+""")
+"""They have a reply for each channel, and messages follow."""
+
+WAITING: Final = names("""
+    BLPOP BRPOP BLMOVE BRPOPLPUSH BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF
+""")
+"""They may have no reply for as long as they like."""
+
+STREAMS: Final = names("XREAD XREADGROUP")
+"""They wait where they are given C{BLOCK}."""
+
+REPLICATING: Final = names("SYNC PSYNC")
+"""After them what the target says is no RESP."""
+
+OWN: Final = (
+    SUBSCRIBING
+    | WAITING
+    | REPLICATING
+    | names("""
+        MONITOR MULTI EXEC DISCARD WATCH UNWATCH AUTH RESET
+        ASKING READONLY READWRITE REPLCONF SHUTDOWN DEBUG
+    """)
 )
-_WAITING: Final = frozenset(
-    {
-        *("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP"),
-        *("BZPOPMIN", "BZPOPMAX", "BZMPOP", "WAIT", "WAITAOF"),
-    }
-)
-_STREAMS: Final = frozenset({"XREAD", "XREADGROUP"})
-_REPLICATION: Final = frozenset({"SYNC", "PSYNC", "REPLCONF"})
-_OWN: Final = (
-    _SUBSCRIBING
-    | _WAITING
-    | {
-        *("MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "AUTH", "RESET"),
-        *("SHUTDOWN", "DEBUG", "READONLY", "READWRITE", "ASKING", "FAILOVER"),
-    }
-)
+"""They change what the connection is for who comes next, take it for a while, or end
+it."""
 
-READS: Final = frozenset(
-    " ".join(
-        (
-            "BITCOUNT BITFIELD_RO BITPOS COMMAND DBSIZE DUMP ECHO EXISTS EXPIRETIME",
-            "GEODIST GEOHASH GEOPOS GEORADIUSBYMEMBER_RO GEORADIUS_RO GEOSEARCH GET",
-            "GETBIT GETRANGE HEXISTS HGET HGETALL HKEYS HLEN HMGET HRANDFIELD HSCAN",
-            "HSTRLEN HVALS INFO KEYS LASTSAVE LCS LINDEX LLEN LOLWUT LPOS LRANGE MGET",
-            "OBJECT PEXPIRETIME PING PTTL RANDOMKEY ROLE SCAN SCARD SDIFF SINTER",
-            "SINTERCARD SISMEMBER SMEMBERS SMISMEMBER SORT_RO SRANDMEMBER SSCAN STRLEN",
-            "SUBSTR SUNION TIME TTL TYPE XINFO XLEN XPENDING XRANGE XREAD XREVRANGE",
-            "ZCARD ZCOUNT ZDIFF ZINTER ZINTERCARD ZLEXCOUNT ZMSCORE ZRANDMEMBER ZRANGE",
-            "ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREVRANGE ZREVRANGEBYLEX",
-            "ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE ZUNION",
-        )
-    ).split()
-)
-"""Commands that change nothing, so that they may be asked twice."""
+HTTP: Final = names("POST HOST:")
+"""They begin a request or a line of HTTP; Redis closes the connection at them."""
 
-OK: Final = b"+OK\r\n"
-_NO_RESP3: Final = b"-NOPROTO unsupported protocol version\r\n"
-_HELLO: Final = (
-    b"*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n"
-    b"$5\r\nproto\r\n:2\r\n$2\r\nid\r\n:0\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
-    b"$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n"
-)
+LOOKED_AT: Final = STREAMS | SUBSCRIBING | names("SELECT HELLO CLIENT SCRIPT")
+"""What is done with them depends on their arguments."""
 
 
-def word(words: Words, index: int) -> str:
+def ownError(what: str) -> bytes:
     """
-    Give a word in capitals; empty where there is none.
+    Refuse what needs a connection of its own.
     """
-    return words[index].upper().decode("latin-1") if index < len(words) else ""
+    return error(f"{what} needs a connection of its own (--sticky)")
 
 
-def reads(words: Words) -> bool:
+def error(text: str, kind: str = "ERR") -> bytes:
     """
-    Tell whether a command changes nothing.
+    Give an error of ours.
     """
-    return word(words, 0) in READS
+    return f"-{kind} tunnelshare: {text}\r\n".encode()
 
 
-def needs(words: Words) -> str:
+def blocks(words: list[bytes]) -> bool:
     """
-    Say what of a command needs a connection of its own; empty where nothing does.
+    Tell whether C{XREAD} or C{XREADGROUP} waits.
     """
-    name, second = word(words, 0), word(words, 1)
-    if name in _OWN:
-        return name
-    if name in _STREAMS and waits(words):
-        return f"{name} BLOCK"
-    if (name, second) == ("SCRIPT", "DEBUG"):
-        return "SCRIPT DEBUG"
-    if name == "CLIENT" and second not in ("SETINFO", "SETNAME"):
-        return f"CLIENT {second}" if second else "CLIENT"
-    if name == "SELECT" and words[1:] != [b"0"]:
-        return name
-    if name == "HELLO" and len(words) > 2:
-        return "HELLO with more than a version"
-    return ""
+    at = 1
+    while at < len(words):
+        option = words[at].upper()
+        if option in (b"BLOCK", b"STREAMS"):
+            return option == b"BLOCK"
+        at += _TAKEN.get(option, 1)
+    return False
 
 
-def answer(words: Words) -> bytes:
-    """
-    Give what the client is told without asking redis; empty where that is to be asked.
-    L{needs} was asked before.
-    """
-    name = word(words, 0)
-    if name in ("SELECT", "CLIENT"):
-        return OK
-    if name == "HELLO":
-        return _HELLO if word(words, 1) in ("", "2") else _NO_RESP3
-    return b""
-
-
-def waits(words: Words) -> bool:
-    """
-    Tell whether redis may let the client wait for its answer as long as it likes.
-    """
-    name = word(words, 0)
-    if name not in _STREAMS:
-        return name in _WAITING
-    options = [word(words, index) for index in range(1, len(words))]
-    if "STREAMS" not in options:
-        return True  # no such command is as long as this
-    return "BLOCK" in options[: options.index("STREAMS")]
-
-
-def opens(words: Words) -> bool:
-    """
-    Tell whether answers do not follow commands one by one from here on: none, or
-    several, or unasked ones.
-    """
-    name, second = word(words, 0), word(words, 1)
-    return name in _SUBSCRIBING or (name, second) == ("CLIENT", "REPLY")
-
-
-def copies(words: Words) -> bool:
-    """
-    Tell whether redis answers by its whole data, which is no value of the protocol.
-    """
-    return word(words, 0) in _REPLICATION
+_TAKEN: Final = {b"GROUP": 3, b"COUNT": 2, b"CLAIM": 2}
+"""How many words an option is: what it is given may be called as another is."""

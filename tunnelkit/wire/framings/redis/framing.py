@@ -1,71 +1,67 @@
 # -*- test-case-name: tests.wire.framings.redis.test_framing -*-
 """
-C{redis}: many clients, who know nothing of each other, on one connection.
+The framing of Redis.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from tunnelkit.wire.framings.contract import Local, Request, Trouble
-from tunnelkit.wire.framings.given import number, only
-from tunnelkit.wire.framings.redis.answering import RedisReplies
-from tunnelkit.wire.framings.redis.asking import LONGEST, RedisRequests, failure
+from tunnelkit.wire.framings.contract import (
+    Local,
+    Replies,
+    Request,
+    Requests,
+    Trouble,
+)
+from tunnelkit.wire.framings.given import only
+from tunnelkit.wire.framings.redis.answering import OwnReplies, SharedReplies
+from tunnelkit.wire.framings.redis.asking import RedisRequests
+from tunnelkit.wire.framings.redis.commands import error
+from tunnelkit.wire.framings.redis.own import Own
+from tunnelkit.wire.framings.redis.shared import Shared
 
-MOST: Final = 512 * 1024 * 1024
-"""What C{longest} may be at most: what redis has for one string."""
-
-WORDS: Final = {
-    Trouble.DOWN: "redis cannot be reached",
-    Trouble.BUSY: "too many wait for redis",
-    Trouble.LATE: "redis took too long; it may have done what it was asked",
-    Trouble.BROKEN: "redis has ended; it may have done what it was asked",
-    Trouble.STOPPING: "this is stopping",
+_TROUBLES: Final = {
+    Trouble.DOWN: "the target cannot be reached",
+    Trouble.BUSY: "too many wait for the target",
+    Trouble.LATE: "there was no reply in time",
+    Trouble.BROKEN: "the target's connection ended before it replied",
+    Trouble.STOPPING: "it is stopping",
 }
-"""What a client is told."""
 
 
 class Redis:
     """
-    C{redis[:longest=N]}.
+    The framing.
     """
 
     stateful = True
     ordered = True
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        """
-        @param longest: bytes that a command may have.
-        """
-        self.longest = longest
-
-    def requests(self, sticky: bool) -> RedisRequests:
+    def requests(self, sticky: bool) -> Requests:
         """
         Make the decoder for a client's connection.
         """
-        return RedisRequests(sticky, self.longest)
+        return RedisRequests(Own() if sticky else Shared())
 
-    def replies(self, sticky: bool) -> RedisReplies:
+    def replies(self, sticky: bool) -> Replies:
         """
-        Make the decoder for a connection to redis.
+        Make the decoder for a connection to the target.
         """
-        return RedisReplies(sticky)
+        return OwnReplies() if sticky else SharedReplies()
 
     def trouble(self, trouble: Trouble, request: Request | None) -> Local:
         """
-        Answer by an error.  Who has lost a connection of his own is closed: what redis
-        knew of him is gone with it.
+        Say what it is, as an error, and close.
         """
-        own = request is None or request.label is True
-        close = own or trouble is Trouble.STOPPING
-        return Local(failure(WORDS[trouble]), close=close)
+        return Local(error(_TROUBLES[trouble]), close=True)
 
 
 def makeRedis(arguments: list[str], options: dict[str, str]) -> Redis:
     """
-    Make C{redis[:longest=N]}.
+    Make C{redis}.
 
-    @raise ValueError: that cannot be.
+    @raise ValueError: it is given anything.
     """
-    only(arguments, 0, options, ("longest",))
-    return Redis(number("longest", options.get("longest"), LONGEST, 1, MOST))
+    only(arguments, 0, options, ())
+    return Redis()
