@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.commands import client, portal, server
+from tunnelkit.commands import client, portal, server, share
 from tunnelkit.commands.options.flags import GRACE
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.token import Token
@@ -104,6 +104,19 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(home, "home")
         self.assertEqual(other, HostPort("portal.example.org", 7000))
         self.assertEqual(len(options.settings.stun), 2)
+
+    def test_share(self) -> None:
+        """
+        The share's example is taken as it is.
+        """
+        options = share.Options(environ={}, ipv6=lambda: True)
+        options.parseOptions(["--config", str(ETC / "share.toml")])
+        settings = options.settings
+        self.assertEqual(settings.listen, "tcp:8000:interface=0.0.0.0:backlog=4096")
+        self.assertEqual(settings.target, HostPort("10.0.0.5", 1234))
+        bounds = settings.bounds
+        self.assertEqual((bounds.connections, bounds.timeout), (2, 20.0))
+        self.assertIn("8001", settings.admin or "")
 
 
 class UnitTests(SynchronousTestCase):

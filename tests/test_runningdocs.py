@@ -18,7 +18,16 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.asking import STATUS, AskingCase
-from tunnelkit.commands import check, client, console, portal, server, tokens
+from tunnelkit.commands import (
+    check,
+    client,
+    console,
+    forward,
+    portal,
+    server,
+    share,
+    tokens,
+)
 from tunnelkit.commands.options.flags import ConfiguredOptions
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.house import House
@@ -30,7 +39,9 @@ PROGRAMS: Final[Mapping[str, type[usage.Options]]] = {
     "tunnelserver": server.Options,
     "tunnelclient": client.Options,
     "tunnelportal": portal.Options,
+    "tunnelshare": share.Options,
     "tunnelkit check": check.Options,
+    "tunnelkit forward": forward.Options,
     "tunnelkit token new": tokens.NewOptions,
     "tunnelkit token list": tokens.StateOptions,
     "tunnelkit token revoke": tokens.UserOptions,

@@ -73,6 +73,7 @@ class ManyTests(SharingCase):
         again, in their order.
         """
         world = self.world(pipeline=4)
+        world.pool.stayed()  # so it is known to keep its connections
         one, two = world.client(b"get 1\n"), world.client(b"write\n")
         three, four = world.client(b"get 3\n"), world.client(b"get 4\n")
         world.target().end()
@@ -87,6 +88,7 @@ class ManyTests(SharingCase):
         Where the first is late, those behind it are sent again where they may be.
         """
         world = self.world(pipeline=3, replyTimeout=5)
+        world.pool.stayed()  # so it is known to keep its connections
         one, two = world.client(b"get 1\n"), world.client(b"get 2\n")
         three = world.client(b"write\n")
         world.target()

@@ -172,6 +172,39 @@ class TargetTests(SharingCase):
         self.assertEqual(client.got, b"0\n1\n2\n3\n4\n5\n")
         self.assertEqual(world.pool.tally.broken, 0)
 
+    def test_cautious(self) -> None:
+        """
+        A request that must not be sent twice is not the first to find out that the
+        target closes after each reply: the target is watched for a moment, once.
+        """
+        world = self.world(caution=0.2)
+        client = world.client(b"write 0\nwrite 1\nwrite 2\n")
+        for n in range(3):
+            target = world.target()
+            self.assertEqual(target.got, b">write %d\n" % n)
+            target.say(b"%d\n" % n)
+            world.advance(0.1)
+            target.end()
+        self.assertEqual(client.got, b"0\n1\n2\n")
+
+    def test_trusted(self) -> None:
+        """
+        One that keeps its connection gets the next request after that moment, and those
+        after it at once, several at a time.
+        """
+        world = self.world(caution=0.2, pipeline=2)
+        client = world.client(*(b"write %d\n" % n for n in range(5)))
+        target = world.target()
+        self.assertEqual(target.got, b">write 0\n")
+        target.say(b"0\n")
+        world.advance(0.1)
+        self.assertEqual(target.got, b"")
+        world.advance(0.15)
+        self.assertEqual(target.got, b">write 1\n>write 2\n")
+        target.say(b"1\n")
+        self.assertEqual(target.got, b">write 3\n")
+        self.assertEqual(client.got, b"0\n1\n")
+
     def test_staysAgain(self) -> None:
         """
         A target that has stopped to close is used again as any other.

@@ -154,14 +154,19 @@ class TurnsTests(SharingCase):
 
     def test_closes(self) -> None:
         """
-        A client that is told to go, and does not, is cut after a while.
+        A client that is told to go, and does not, is closed after a moment; one that
+        does not even read what it was told is cut.
         """
-        world = self.world(closing=10)
-        client = world.client(b"quit\n")
-        world.advance(9)
+        world = self.world(closing=10, linger=2)
+        client, other = world.client(b"quit\n"), world.client()
+        other.wire.reads = False
+        other.say(b"quit\n")
+        world.advance(1)
         self.assertEqual(client.wire.over, "")
         world.advance(2)
-        self.assertEqual(client.wire.over, "reset")
+        self.assertEqual((client.wire.over, other.wire.over), ("closed", ""))
+        world.advance(8)
+        self.assertEqual(other.wire.over, "reset")
 
     def test_goes(self) -> None:
         """
@@ -255,8 +260,8 @@ class DrainTests(SharingCase):
         world = self.world()
         client = world.client()
         gone = world.pool.drain()
-        self.assertTrue(client.wire.ended)
-        client.end()
+        world.settle()
+        self.assertEqual(client.wire.over, "closed")
         self.assertEqual(self.successResultOf(gone), None)
 
     def test_answered(self) -> None:
@@ -269,12 +274,10 @@ class DrainTests(SharingCase):
         gone = world.pool.drain()
         client.say(b"two\n")
         target.say(b"1\n")
+        self.assertNoResult(gone)
         target.say(b"2\n")
         self.assertEqual((client.got, other.got), (b"1\n", b"2\n"))
         self.assertEqual(target.got, b">one\n>other\n")
-        self.assertNoResult(gone)
-        client.end()
-        other.end()
         self.successResultOf(gone)
 
     def test_streams(self) -> None:

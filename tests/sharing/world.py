@@ -110,6 +110,8 @@ class Wire:
         """
         assert self.producer is None, "it would never end"
         self.ended = True
+        if self.reads:
+            self._later.append(self.protocol.writeConnectionLost)
 
     def loseConnection(self) -> None:
         """
@@ -156,6 +158,8 @@ class Wire:
         The peer reads again.
         """
         self.reads, self._unread = True, 0
+        if self.ended:
+            self._later.append(self.protocol.writeConnectionLost)
         if self.producer is not None:
             self.producer.resumeProducing()
 

@@ -14,7 +14,15 @@ from twisted.application.service import IService
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python import usage
 
-from tunnelkit.commands import check, client, portal, server, share, tokens
+from tunnelkit.commands import (
+    check,
+    client,
+    forward,
+    portal,
+    server,
+    share,
+    tokens,
+)
 from tunnelkit.commands.options.flags import CommandOptions
 from tunnelkit.commands.process import theReactor
 
@@ -54,6 +62,12 @@ class Options(CommandOptions):
             None,
             share.Options,
             "Share a target: like twistd -n tunnelshare, without a pid file.",
+        ),
+        (
+            "forward",
+            None,
+            forward.Options,
+            "Forward connections from one endpoint to another.",
         ),
         ("token", None, tokens.Options, "Make, list and revoke tokens."),
         (
@@ -128,6 +142,7 @@ RUN: Final[Mapping[str, Callable[[Any], int]]] = {
     "client": serve(client.makeService),
     "portal": serve(portal.makeService),
     "share": serve(share.makeService),
+    "forward": serve(forward.makeService),
     "token": tokens.run,
     "check": check.run,
 }

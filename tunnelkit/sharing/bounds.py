@@ -28,6 +28,9 @@ class Bounds:
     @ivar stalled: how long a client may read nothing while the target waits for that.
     @ivar full: the same where nobody waits.
     @ivar closing: after so long a close becomes a reset.
+    @ivar linger: how long a client that has all has until we close for it.
+    @ivar caution: how long after a target's first reply it is watched whether it keeps
+        its connection, before it gets what must not be sent twice.
     @ivar rest: how long a target that used to close after each reply has to stay so
         that its connection is used once more.
     """
@@ -46,4 +49,6 @@ class Bounds:
     stalled: float = 10.0
     full: float = 60.0
     closing: float = 10.0
+    linger: float = 2.0
+    caution: float = 0.2
     rest: float = 5.0

@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tunnelkit.sharing.pool import Pool
-from tunnelkit.sharing.tally import BUCKETS, Tally, Times
+from tunnelkit.sharing.tally import BUCKETS, ShareTally, Times
 
 COUNTERS: Final = (
     ("clients", "clients", "Clients that came."),
@@ -40,7 +40,7 @@ COUNTERS: Final = (
     ("target_connects_failed", "failedConnects", "Attempts at one that failed."),
     ("target_out_of_step", "unsolicited", "Connections dropped as out of step."),
 )
-"""Name, where it is in L{Tally}, and meaning."""
+"""Name, where it is in L{ShareTally}, and meaning."""
 
 
 def makeExposition(pool: Pool) -> Callable[[], bytes]:
@@ -80,7 +80,7 @@ def _gauge(name: str, meaning: str, value: int) -> Metric:
     return GaugeMetricFamily(f"tunnelkit_share_{name}", meaning, value=value)
 
 
-def _counters(tally: Tally) -> Iterator[Metric]:
+def _counters(tally: ShareTally) -> Iterator[Metric]:
     for name, attribute, meaning in COUNTERS:
         value = getattr(tally, attribute)
         yield CounterMetricFamily(f"tunnelkit_share_{name}", meaning, value=value)

@@ -25,7 +25,7 @@ def framings(found: Iterable[Any] | None = None) -> list[Any]:
     Give all framings, in the order in which they are listed.  What another program has
     added and cannot be used is logged and left out.
 
-    @param found: the plugins; L{None} for those that are installed.
+    @param found: the plugins; C{None} for those that are installed.
     """
     usable = [
         each
@@ -36,7 +36,7 @@ def framings(found: Iterable[Any] | None = None) -> list[Any]:
     known: dict[str, Any] = {}
     for each in usable:
         if known.setdefault(each.name, each) is not each:
-            _log.warn("two framings are called {name!r}: one counts", name=each.name)
+            _log.warn("two framings are called {name}: one counts", name=each.name)
     return [*known.values()]
 
 
@@ -51,10 +51,10 @@ def _usable(framing: Any) -> bool:
         words = (framing.name, framing.summary, framing.usage, *framing.aliases)
         good = all(isinstance(word, str) for word in words) and callable(framing.make)
     except Exception:
-        _log.failure("a framing cannot be used: {framing!r}", framing=framing)
+        _log.failure("a framing cannot be used: {framing}", framing=repr(framing))
         return False
     if not good:
-        _log.error("a framing cannot be used: {framing!r}", framing=framing)
+        _log.error("a framing cannot be used: {framing}", framing=repr(framing))
     return good
 
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.sharing.asking import Asking, Waiting
 from tunnelkit.sharing.bounds import Bounds
 from tunnelkit.sharing.clients.client import ClientLine
-from tunnelkit.sharing.tally import Tally
+from tunnelkit.sharing.tally import ShareTally
 from tunnelkit.sharing.targets.dialling import Connect, Dialling
 from tunnelkit.sharing.targets.line import TargetLine
 from tunnelkit.tunnels import detail
@@ -33,6 +33,7 @@ class Pool:
     @ivar clients: who is here.
     @ivar lines: connections to the target that are not lost yet.
     @ivar waiting: requests that wait.
+    @ivar draining: whether no more are taken.
     """
 
     _log = Logger()
@@ -51,7 +52,7 @@ class Pool:
         self.framing = framing
         self.bounds = bounds
         self.clock = clock
-        self.tally = Tally()
+        self.tally = ShareTally()
         self.clients: dict[ClientLine, None] = {}
         self.lines: dict[TargetLine, None] = {}
         self.waiting = Waiting()
@@ -65,9 +66,11 @@ class Pool:
             self.pump,
         )
         self._brief = 0
+        self._stays = False
+        self._look: IDelayedCall | None = None
         self._pumping = False
         self._eager = False
-        self._stopping = self._draining = False
+        self._stopping = self.draining = False
         self._waitForGone: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -95,7 +98,7 @@ class Pool:
         """
         room = len(self.clients) < self.bounds.clients
         self.clients[client] = None
-        return room and not self._draining
+        return room and not self.draining
 
     def left(self, client: ClientLine) -> None:
         """
@@ -198,7 +201,7 @@ class Pool:
             return None
         for client in self.waiting:
             line = self._lineFor(client, free)
-            if line is not None:
+            if line is not None and self._sure(line, client.waiting[0]):
                 return client, line
         return None
 
@@ -211,6 +214,25 @@ class Pool:
         if self.bounds.sticky:
             free = [line for line in free if line.owner is None and not line.flying]
         return min(free, key=lambda line: len(line.flying), default=None)
+
+    def _sure(self, line: TargetLine, asking: Asking) -> bool:
+        """
+        Tell whether a request may be sent on a connection.  As long as it is not known
+        that the target keeps one open after a reply, what must not be sent twice waits
+        for a moment.
+        """
+        if self._stays or asking.request.repeatable:
+            return True
+        left = line.last + self.bounds.caution - self.clock.seconds()
+        if line.answered and left <= 0 and not line.flying:
+            self._stays = True
+        elif line.answered and self._look is None:
+            self._look = self.clock.callLater(max(0.0, left), self._looked)
+        return not line.flying and (not line.answered or left <= 0)
+
+    def _looked(self) -> None:
+        self._look = None
+        self.pump()
 
     def _send(self, client: ClientLine, line: TargetLine) -> None:
         asking = self.waiting.take(client)
@@ -255,6 +277,7 @@ class Pool:
         self._dialling.good()
         if line.answered > 1:
             self._brief = 0
+            self._stays = True
         elif self._brief >= BRIEF:
             self._renew(line)
 
@@ -269,6 +292,7 @@ class Pool:
         A target that used to close after each reply has not.
         """
         self._brief = 0
+        self._stays = True
 
     def lost(self, line: TargetLine, brief: bool) -> None:
         """
@@ -277,7 +301,9 @@ class Pool:
         @param brief: whether the target has closed it after one reply.
         """
         self.lines.pop(line, None)
-        self._brief += brief
+        if brief:
+            self._brief += 1
+            self._stays = False
         owner, line.owner = line.owner, None
         if owner is not None:
             owner.line = None
@@ -302,7 +328,7 @@ class Pool:
 
         @return: fires when all are gone; it can be cancelled.
         """
-        self._draining = True
+        self.draining = True
         gone: Deferred[None] = Deferred()
         self._waitForGone = gone
         for client in [*self.clients]:
@@ -322,6 +348,9 @@ class Pool:
         """
         self._stopping = True
         self._dialling.stop()
+        look, self._look = self._look, None
+        if look is not None:
+            look.cancel()
         for client in [*self.clients]:
             client.stop()
         for line in [*self.lines]:

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.sharing.test_metrics -*-
 """
-Tally: what is counted.
+ShareTally: what is counted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Times:
 
 
 @dataclass(slots=True)
-class Tally:
+class ShareTally:
     """
     Since the start.
 

@@ -12,7 +12,13 @@ from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
 
 from tunnelkit.commands.options.endpoints import listening, serverAddress
-from tunnelkit.wire.address import HostPort, parseHostPort, parsePort
+from tunnelkit.wire.address import (
+    HostPort,
+    LocalAddress,
+    SocketPath,
+    parseHostPort,
+    parsePort,
+)
 
 LOOPBACK: Final = "127.0.0.1"
 _PREFIXES: Final = ("tcp", "ssl", "unix")
@@ -26,13 +32,17 @@ def listened(text: str, ipv6: bool) -> str:
     @return: a strports description.
     @raise ValueError: it is none; the text is for the user.
     """
-    plugins = getPlugins(IStreamServerEndpointStringParser)
-    known = {*_PREFIXES, *(plugin.prefix.lower() for plugin in plugins)}
-    if text.isdecimal() or text.partition(":")[0].lower() in known:
+    if text.isdecimal() or _isDescription(text):
         return listening(text, ipv6, LOOPBACK)
     found = parseHostPort(text)
     host = found.host.replace(":", r"\:")
     return listening(f"tcp:{found.port}:interface={host}", ipv6)
+
+
+def _isDescription(text: str) -> bool:
+    plugins = getPlugins(IStreamServerEndpointStringParser)
+    known = {*_PREFIXES, *(plugin.prefix.lower() for plugin in plugins)}
+    return text.partition(":")[0].lower() in known
 
 
 def targeted(text: str, usual: int) -> HostPort | str:
@@ -61,3 +71,31 @@ def count(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def plain(text: str, ipv6: bool) -> HostPort | str:
+    """
+    Read where to listen, as L{listened} does.
+
+    @return: an address for plain TCP, which is the fast way, or a strports description.
+    @raise ValueError: it is none; the text is for the user.
+    """
+    if text.isdecimal():
+        return HostPort(LOOPBACK, parsePort(text))
+    description = listened(text, ipv6)
+    return description if _isDescription(text) else parseHostPort(text)
+
+
+def forwarded(text: str) -> LocalAddress | str:
+    """
+    Read where to forward to, as L{targeted} does; a port has to be named.
+
+    @raise ValueError: it is none; the text is for the user.
+    """
+    if text.isdecimal():
+        return HostPort(LOOPBACK, parsePort(text))
+    found = serverAddress(text, 0)
+    if isinstance(found, str):
+        path = found.removeprefix("unix:")
+        return SocketPath(path) if path != found and ":" not in path else found
+    return parseHostPort(text)

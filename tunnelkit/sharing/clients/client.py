@@ -330,8 +330,14 @@ class ClientLine(Protocol):
 
     def writeConnectionLost(self) -> None:
         """
-        It has all that it was told.
+        It has all that it was told: give it a moment to close, too, unless we are about
+        to stop.
         """
+        close = self.transport.loseConnection
+        if self._pool.draining:
+            close()
+        else:
+            self._limits.set("closing", self._bounds.linger, close)
 
     def cut(self, reason: str, trouble: Trouble | None = None) -> None:
         """

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.backoff import Backoff
-from tunnelkit.sharing.tally import Tally
+from tunnelkit.sharing.tally import ShareTally
 
 Connect: TypeAlias = Callable[[IProtocol], Deferred[IProtocol]]
 """Connects a protocol to the target."""
@@ -35,7 +35,7 @@ class Dialling:
         make: Callable[[], IProtocol],
         clock: IReactorTime,
         random: Callable[[], float],
-        tally: Tally,
+        tally: ShareTally,
         patience: float,
         pump: Callable[[], None],
     ) -> None:

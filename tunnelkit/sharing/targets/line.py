@@ -50,6 +50,7 @@ class TargetLine(Protocol):
     @ivar owner: whose own it is; None where it is everybody's, or nobody's yet.
     @ivar choked: whether the target takes no more at the moment.
     @ivar answered: how many requests were.
+    @ivar last: when the last of those was, on the clock.
     @ivar closed: whether it is of no further use.
     """
 
@@ -70,7 +71,7 @@ class TargetLine(Protocol):
         self._spent = False
         self._resting: IDelayedCall | None = None
         self._limit: IDelayedCall | None = None
-        self._last = 0.0
+        self.last = 0.0
         self._shown = ""
 
     def connectionMade(self) -> None:
@@ -249,16 +250,16 @@ class TargetLine(Protocol):
         self._spent = self._spent or reply.spent
         self.flying.popleft()
         self.answered += 1
-        self._last = self._clock.seconds()
+        self.last = self._clock.seconds()
         self._over(asking)
         self._watch()
-        self._pool.tally.service.add(self._last - asking.sent)
+        self._pool.tally.service.add(self.last - asking.sent)
         self._pool.good(self)
         if detail.shown:
             self._log.debug(
                 "#{number} is answered after {time:.6f} s",
                 number=client.number,
-                time=self._last - asking.sent,
+                time=self.last - asking.sent,
             )
         client.reply(asking, reply)
 
@@ -375,7 +376,7 @@ class TargetLine(Protocol):
         if not ours:
             self._replies.ended()
             self._digest()
-        soon = self._clock.seconds() - self._last < SOON
+        soon = self._clock.seconds() - self.last < SOON
         untouched = not (ours or self._spent or self._replies.begun)
         brief = untouched and soon and self.answered == 1
         self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)

@@ -6,7 +6,7 @@ who asked.
 A framing has no sockets, no clock and no reactor.  It makes two kinds of decoders:
 L{Requests}, one for each connection of a client, and L{Replies}, one for each
 connection to the target.  Both are fed bytes, which may be cut anywhere, and are asked
-for events until there is none (L{None}).  An event is asked for when there is a use for
+for events until there is none (C{None}).  An event is asked for when there is a use for
 it, which may be much later: what was fed is kept until then.
 
 To write one: see L{tunnelkit.wire.framings.lines}; C{docs/sharing.rst} has the walk.
@@ -174,13 +174,13 @@ class Requests(Protocol):
         How many bytes of a request have come that is not whole, counting those that
         were passed on already; 0 between two requests.  Such a request has a time
         limit, and is logged where the client leaves.  It is looked at when L{next} has
-        given L{None}.
+        given C{None}.
         """
 
     def feed(self, data: bytes) -> None:
         """
         Take bytes of the client's.  It is not called again before L{next} has given
-        L{None}, so what a decoder holds is bounded by what it calls a request that is
+        C{None}, so what a decoder holds is bounded by what it calls a request that is
         too long.
         """
 
@@ -192,7 +192,7 @@ class Requests(Protocol):
 
     def next(self) -> Asked | None:
         """
-        Give the next event; L{None} where more bytes are needed.
+        Give the next event; C{None} where more bytes are needed.
         """
 
 
@@ -214,7 +214,7 @@ class Replies(Protocol):
     def send(self, request: Request) -> bytes:
         """
         A request goes out now: expect its reply.  With C{silent} there is none.  It is
-        never called between a L{feed} and the L{None} of L{next}.
+        never called between a L{feed} and the C{None} of L{next}.
 
         @return: what is written to the target in place of C{request.data}, which it
             mostly is.  The same request may be sent again later, on another connection.
@@ -222,7 +222,7 @@ class Replies(Protocol):
 
     def feed(self, data: bytes) -> None:
         """
-        Take bytes of the target's; L{next} is asked until it gives L{None}.
+        Take bytes of the target's; L{next} is asked until it gives C{None}.
         """
 
     def ended(self) -> None:
@@ -234,7 +234,7 @@ class Replies(Protocol):
 
     def next(self) -> Answered | None:
         """
-        Give the next event; L{None} where there is none.
+        Give the next event; C{None} where there is none.
 
         @raise WireError: the bytes are not the reply that is due, or nothing is due:
             the connection is dropped, and who waits for a reply gets what
@@ -279,7 +279,7 @@ class Framing(Protocol):
         """
         Say what a client is told in place of a reply, of which it has no byte yet.
 
-        @param request: the request; L{None} where there is none, as for a client that
+        @param request: the request; C{None} where there is none, as for a client that
             is told to go before it has asked.
         @return: often nothing but a close.
         """

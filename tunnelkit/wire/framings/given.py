@@ -15,7 +15,7 @@ def number(name: str, text: str | None, usual: int, least: int, most: int) -> in
     """
     Read a number.
 
-    @param text: as it was given; L{None} where it was not.
+    @param text: as it was given; C{None} where it was not.
     @raise ValueError: it is none from C{least} to C{most}; the text is for the user.
     """
     if text is None:

@@ -1,0 +1,1 @@
+``twistd tunnelshare`` lets any number of clients use a target that takes few connections, or one: whole requests one by one, each reply to who asked, with turns, bounds, time limits and metrics; lines, lengths of any kind, iso8583 and mpu, and protocols of other packages. docs/sharing has the walk.
