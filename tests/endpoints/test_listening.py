@@ -295,7 +295,7 @@ class PendingTests(EndpointCase):
         """
         Even where the server opens the tunnel in that moment: it is closed again.
         """
-        self.listening("name=other")
+        self.listening("name=other", "port=9001")
         pending = self.endpoint("name=site", "port=9000").listen(Program())
         pending.addErrback(lambda failure: failure.trap(CancelledError))
         pending.cancel()

@@ -411,6 +411,21 @@ class OrdinaryTests(HalvingCase):
         self.assertEqual(self.protocol.told, [b"one", b"two", "ConnectionDone"])
         self.assertEqual(self.far.did, ["pause", "resume", "release"])
 
+    def test_pausedEnd(self) -> None:
+        """
+        A protocol that does not read, as one that is at work on an answer, is not told
+        of an end meanwhile, and its answer goes.
+        """
+        self.transport.pauseProducing()
+        self.far.hears.finished()
+        self.turn()
+        self.transport.write(b"answer")
+        self.assertEqual(self.protocol.told, [])
+        self.transport.resumeProducing()
+        self.turn()
+        self.assertEqual(self.protocol.told, ["ConnectionDone"])
+        self.assertEqual(self.far.did, ["pause", "resume", b"answer", "release"])
+
     def test_pausesInBetween(self) -> None:
         """
         One that pauses and goes on while it is told something is not told more before

@@ -119,8 +119,8 @@ class ProtocolEnd:
         """
         self._begin()
         self._ended = True
-        if self._early:
-            return False
+        if self._early or self._paused or self._goesOn:
+            return False  # who does not read does not see an end
         self._tellEnd()
         return True
 
@@ -215,7 +215,7 @@ class ProtocolEnd:
         if not self._paused:
             return
         self._paused = False
-        if self._telling or self._early:
+        if self._telling or self._early or self._ended:
             if not self._goesOn:
                 self._goesOn = True
                 self._clock.callLater(0, self._goOn)
