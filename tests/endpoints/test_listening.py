@@ -120,6 +120,31 @@ class ListeningTests(EndpointCase):
         self.network.elapse(1)
         self.assertEqual([*self.server._sessions], [])
 
+    def test_stopsBehindTheLast(self) -> None:
+        """
+        A visitor who has been answered, and not read all of it yet, gets all of it and
+        a clean end though the program stops listening at once; and that waits for him
+        for a moment only.
+        """
+        program, port = self.listening("name=site", "port=9000")
+        visitor = self.visit()
+        visitor.wire.frozen = True
+        transport: Any = program.visitors[0].transport
+        transport.write(bytes(50_000))
+        transport.loseConnection()
+        self.network.settle()
+        stopped = port.stopListening()
+        self.network.elapse(1)
+        self.assertNoResult(stopped)
+        self.network.elapse(2)
+        self.successResultOf(stopped)
+        visitor.wire.frozen = False
+        self.network.elapse(1)
+        self.assertEqual((len(visitor.heard), visitor.ended), (50_000, "end"))
+        visitor.wire.loseConnection()
+        self.network.elapse(1)
+        self.assertEqual([*self.server._sessions], [])
+
     def test_stopsTwice(self) -> None:
         """
         To stop again is no error, and takes as long as the first time.
