@@ -568,7 +568,7 @@ class ClientTests(WorkCase):
 
     client = True
 
-    def test_closeBehindAStream(self) -> None:
+    def test_closeBehindAVisitor(self) -> None:
         """
         A connection whose stream is not done, as a visitor has not ended who needs
         nothing more, closes when it is: closed at once, it would cut his last bytes.
