@@ -76,6 +76,22 @@ class ListeningTests(EndpointCase):
         self.successResultOf(stopped)
         self.assertEqual(program.started, 0)
 
+    def test_factoryFails(self) -> None:
+        """
+        One that cannot start, as a site whose log cannot be opened, publishes nothing.
+        """
+        program = Program()
+
+        def broken() -> None:
+            raise OSError("no log")
+
+        program.startFactory = broken  # type: ignore[method-assign]
+        _, (error,) = self.begin("name=site", "port=9000", program=program)
+        self.assertIsInstance(error, OSError)
+        self.network.elapse(1)
+        self.assertNotIn(PUBLIC, self.network.ports)
+        self.assertEqual(shared._here.get(self.network, {}), {})
+
     def test_refuses(self) -> None:
         """
         A factory may refuse a visitor, who is reset.
@@ -189,8 +205,9 @@ class ListeningTests(EndpointCase):
         Two endpoints cannot have a tunnel of one name: which would visitors be for?
         """
         self.listening("name=site")
-        _, (error,) = self.begin("name=site")
+        other, (error,) = self.begin("name=site")
         self.assertIsInstance(error, NotPublished)
+        self.assertEqual(other.started, 0)
         self.assertIn("two endpoints publish a tunnel called 'site'", str(error))
 
     def test_limited(self) -> None:
