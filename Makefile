@@ -72,4 +72,6 @@ $(RUNS): setup.cfg pyproject.toml
 $(TESTS): $(RUNS)
 	@echo "Installing what lint, types, tests and docs need: a minute or so."
 	@$(PIP) install --editable ".[test,docs]"
+	@# What Conch needs, where only its test looks: cryptography would load it everywhere.
+	@$(PIP) install --upgrade --target $(VENV)/conch bcrypt
 	@touch $@

@@ -90,6 +90,18 @@ class VisitTests(PrivateCase):
         self.assertIn("private://ssh leads to 127.0.0.1:8000 (ssh)", lines)
         self.assertIn("127.0.0.1:2222 leads to the private tunnel ssh", lines)
 
+    def test_proxy(self) -> None:
+        """
+        A service that expects a PROXY header hears from which client a visitor comes.
+        """
+        self.publish(f"{SSH}:proxy=v1")
+        self.visitor()
+        self.visit(DOOR).say(b"hello?")
+        self.network.settle()
+        header, said = self.services[-1].heard.split(b"\r\n")
+        self.assertRegex(header, rb"^PROXY TCP4 192\.0\.2\.7 127\.0\.0\.1 \d+ 8000$")
+        self.assertEqual(said, b"hello?")
+
     def test_away(self) -> None:
         """
         While the server is away visitors are reset, and the log says why.

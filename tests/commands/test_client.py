@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 from twisted.application.service import IServiceMaker
@@ -16,8 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tunnelkit.commands import client
 from tunnelkit.commands.client import Options
 from tunnelkit.settings import ClientSettings
+from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
-from tunnelkit.wire.address import HostPort
+from tunnelkit.wire.address import HostPort, SocketPath
+from tunnelkit.wire.endkey import newEndKey
 from tunnelkit.wire.token import Token
 
 TOKEN = Token("alice", "abcdefgh12345678")
@@ -159,6 +162,36 @@ class SettingsTests(OptionsCase):
         )
         self.assertEqual((settings.tunnels, settings.name), ((WEB,), "x"))
 
+    def test_visits(self) -> None:
+        """
+        Whoever only visits needs no tunnel; keys may be beside the file that names
+        them, and one that others can read is warned of.
+        """
+        key = newEndKey(datetime(2027, 1, 1, tzinfo=UTC))
+        path = Path(self.file("ssh.key", key.pem.decode()))
+        path.chmod(0o644)
+        config = self.file(
+            "client.toml",
+            'server = "vps"\nvisit = ["ssh:2222:keyFile=ssh.key", "db:unix=/run/db"]\n'
+            'socks = "1080"\nkey = "ssh=ssh.key"\n',
+        )
+        options = Options(ENVIRON, lambda: "laptop")
+        options.parseOptions(["--config", config])
+        settings = options.settings
+        self.assertEqual(settings.tunnels, ())
+        self.assertEqual(
+            settings.visits,
+            (
+                VisitSpec(name="ssh", at=HostPort("127.0.0.1", 2222), key=key),
+                VisitSpec(name="db", at=SocketPath("/run/db")),
+            ),
+        )
+        self.assertEqual(settings.socks, (HostPort("127.0.0.1", 1080),))
+        self.assertEqual(settings.keys, (("ssh", key),))
+        self.assertIn(f"run chmod 600 {path}", options.warnings[0])
+        only = self.settings("--server", "vps", "--socks", "1080")
+        self.assertEqual((only.tunnels, only.visits), ((), ()))
+
     def test_insecureFile(self) -> None:
         """
         A file may ask for plain TCP, and hold the token itself.
@@ -240,6 +273,41 @@ class RefusalTests(OptionsCase):
         # Nor are those of TCP and of UDP.
         both = ("--tunnel", "tcp:53:port=5300", "--tunnel", "udp:53:port=5300")
         self.settings(*NEEDED, *both)
+
+    def test_visits(self) -> None:
+        """
+        Visits that cannot be are refused, and so is a key that nothing would use.
+        """
+        visit = ("--server", "vps", "--visit", "ssh:2222")
+        for arguments, words in (
+            (("--visit", "db:2222"), "two are to be at 127.0.0.1:2222: give each a"),
+            (("--socks", "2222"), "two are to be at 127.0.0.1:2222: give each a place"),
+            (("--visit", "db"), "--visit: visit 'db': it does not say where"),
+            (("--socks", "x"), "--socks: "),
+            (("--key", "ssh=x"), "--key: keyFile=x: "),
+            (("--dialect", "pipe", "--token", "x"), "--visit makes no sense with the"),
+        ):
+            environ = {} if "--token" in arguments else ENVIRON
+            self.assertIn(words, self.refusal(*visit, *arguments, environ=environ))
+        key = self.file(
+            "x.key", newEndKey(datetime(2027, 1, 1, tzinfo=UTC)).pem.decode()
+        )
+        words = self.refusal(*visit, "--key", f"ssh={key}")
+        self.assertIn("--key is for --socks: a visit has its key in keyFile=", words)
+        both = ("--key", f"ssh={key}", "--key", f"ssh={key}")
+        words = self.refusal(*visit, "--socks", "1080", *both)
+        self.assertIn("--key: ssh has two keys", words)
+
+    def test_privateAbroad(self) -> None:
+        """
+        Servers of other systems have no private tunnels.
+        """
+        words = self.refusal(
+            *("--dialect", "mgrok", "--server", "vps", "--token", "x"),
+            *("--tunnel", "private:22:name=ssh"),
+            environ={},
+        )
+        self.assertIn("ssh is a private tunnel, which servers of other", words)
 
     def test_subdomain(self) -> None:
         """

@@ -76,6 +76,22 @@ class ListeningTests(EndpointCase):
         self.successResultOf(stopped)
         self.assertEqual(program.started, 0)
 
+    def test_factoryFails(self) -> None:
+        """
+        One that cannot start, as a site whose log cannot be opened, publishes nothing.
+        """
+        program = Program()
+
+        def broken() -> None:
+            raise OSError("no log")
+
+        program.startFactory = broken  # type: ignore[method-assign]
+        _, (error,) = self.begin("name=site", "port=9000", program=program)
+        self.assertIsInstance(error, OSError)
+        self.network.elapse(1)
+        self.assertNotIn(PUBLIC, self.network.ports)
+        self.assertEqual(shared._here.get(self.network, {}), {})
+
     def test_refuses(self) -> None:
         """
         A factory may refuse a visitor, who is reset.
@@ -116,6 +132,31 @@ class ListeningTests(EndpointCase):
         self.network.settle()
         self.assertEqual(program.visitors[0].heard, b"one, two")
         self.assertEqual(len([*self.server._sessions]), 1)
+        visitor.wire.loseConnection()
+        self.network.elapse(1)
+        self.assertEqual([*self.server._sessions], [])
+
+    def test_stopsBehindTheLast(self) -> None:
+        """
+        A visitor who has been answered, and not read all of it yet, gets all of it and
+        a clean end though the program stops listening at once; and that waits for him
+        for a moment only.
+        """
+        program, port = self.listening("name=site", "port=9000")
+        visitor = self.visit()
+        visitor.wire.frozen = True
+        transport: Any = program.visitors[0].transport
+        transport.write(bytes(50_000))
+        transport.loseConnection()
+        self.network.settle()
+        stopped = port.stopListening()
+        self.network.elapse(1)
+        self.assertNoResult(stopped)
+        self.network.elapse(2)
+        self.successResultOf(stopped)
+        visitor.wire.frozen = False
+        self.network.elapse(1)
+        self.assertEqual((len(visitor.heard), visitor.ended), (50_000, "end"))
         visitor.wire.loseConnection()
         self.network.elapse(1)
         self.assertEqual([*self.server._sessions], [])
@@ -164,8 +205,9 @@ class ListeningTests(EndpointCase):
         Two endpoints cannot have a tunnel of one name: which would visitors be for?
         """
         self.listening("name=site")
-        _, (error,) = self.begin("name=site")
+        other, (error,) = self.begin("name=site")
         self.assertIsInstance(error, NotPublished)
+        self.assertEqual(other.started, 0)
         self.assertIn("two endpoints publish a tunnel called 'site'", str(error))
 
     def test_limited(self) -> None:
@@ -295,7 +337,7 @@ class PendingTests(EndpointCase):
         """
         Even where the server opens the tunnel in that moment: it is closed again.
         """
-        self.listening("name=other")
+        self.listening("name=other", "port=9001")
         pending = self.endpoint("name=site", "port=9000").listen(Program())
         pending.addErrback(lambda failure: failure.trap(CancelledError))
         pending.cancel()

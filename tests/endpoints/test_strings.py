@@ -4,9 +4,11 @@ Tests for L{tunnelkit.endpoints.strings}.
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import clientFromString, serverFromString
@@ -14,13 +16,16 @@ from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import random
+from tunnelkit import api
 from tunnelkit.endpoints.dialling import PATIENCE, TunnelClientEndpoint
 from tunnelkit.endpoints.listening import TunnelServerEndpoint
+from tunnelkit.endpoints.strings import _KINDS, _LOGIN
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.spec import Limits
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.token import Token
 
+TOP = Path(__file__).parent.parent.parent
 TOKEN = Token.new("ann", random)
 
 
@@ -215,3 +220,42 @@ class PluginTests(SynchronousTestCase):
             [sys.executable, "-c", code], capture_output=True, check=True, text=True
         )
         self.assertEqual(run.stdout, "[]\n")
+
+
+class DocsTests(SynchronousTestCase):
+    """
+    Who looks an option up in docs/embedding.rst finds it.
+    """
+
+    def names(self, table: str) -> set[str]:
+        """
+        Give what stands in the first column of a table.
+        """
+        page = (TOP / "docs" / "embedding.rst").read_text()
+        _, _, rest = page.partition(f":name: {table}\n")
+        rows = rest.split("\n\n")[1].splitlines()
+        found: set[str] = set()
+        for row in rows:
+            # The first field is in quotes where it has several names.
+            first = re.match(r'\s*("[^"]*"|[^,]*),', row)
+            assert first is not None, row
+            found |= set(re.findall(r"``([\w-]+)(?:\([^)]*\))?``", first[1]))
+        return found
+
+    def test_options(self) -> None:
+        """
+        All options are there, and no others.
+        """
+        known = {
+            *_LOGIN,
+            "kind",
+            "wait",
+            *(n for some in _KINDS.values() for n in some),
+        }
+        self.assertEqual(self.names("table-listening"), known)
+
+    def test_api(self) -> None:
+        """
+        So are all names for programs.
+        """
+        self.assertEqual(self.names("table-api"), {*api.__all__})

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import runpy
 import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutput
 from twisted.protocols.amp import AMP
+from twisted.trial.unittest import SkipTest
 
 from tests.functional.case import HOST, FunctionalCase, found
 from tests.functional.sockets import freePort
@@ -79,8 +82,8 @@ class ExampleTests(FunctionalCase):
         """
         super().setUp()
         self.examples: dict[str, Any] = {}
-        for path in EXAMPLES.glob("*.py"):
-            self.examples |= runpy.run_path(str(path))
+        for name in "site", "sums", "program":
+            self.examples |= runpy.run_path(str(EXAMPLES / f"{name}.py"))
         self.told: list[object] = []
         self.port = freePort()
         listen = f"tcp:{self.port}:interface={HOST}"
@@ -123,6 +126,7 @@ class ExampleTests(FunctionalCase):
         """
         A stock ssh client is let into the program's shell.
         """
+        self.examples |= runpy.run_path(str(conch() / "shell.py"))
         key = self.folder / "key"
         await getProcessOutput(
             found("ssh-keygen"), ["-q", "-t", "ed25519", "-N", "", "-f", str(key)]
@@ -215,6 +219,22 @@ class ExampleTests(FunctionalCase):
         with self.assertRaises(api.NotDialled) as raised:
             await other.connect(Factory.forProtocol(Echoed))
         self.assertIn("may not dial", str(raised.exception))
+
+
+def conch() -> Path:
+    """
+    Have what Conch needs beside Twisted.
+
+    @return: where the examples are.
+    @raise SkipTest: it is not there.
+    """
+    # Where it is anywhere else cryptography loads it into each program.
+    beside = str(Path(sys.prefix) / "conch")
+    if beside not in sys.path:
+        sys.path.append(beside)
+    if find_spec("bcrypt") is None:
+        raise SkipTest("Conch lacks bcrypt: make .venv/.tests")
+    return EXAMPLES
 
 
 class Echoed(AMP):

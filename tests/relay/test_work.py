@@ -568,6 +568,26 @@ class ClientTests(WorkCase):
 
     client = True
 
+    def test_closeBehindAVisitor(self) -> None:
+        """
+        A connection whose stream is not done, as a visitor has not ended who needs
+        nothing more, closes when it is: closed at once, it would cut his last bytes.
+        """
+        self.peer(start(1))
+        stream = self.work.attach(Heard())
+        stream.resumeReading()
+        stream.write(b"all of it")
+        stream.finish()
+        stream.release()
+        self.work.close()
+        self.assertEqual(self.said(), [Data(b"all of it"), End()])
+        self.assertFalse(self.transport.ended)
+        self.assertEqual(self.peer(Data(b"in vain"), End()), [Done(1)])
+        self.assertTrue(self.transport.ended)
+        self.transport.peerEnds()
+        self.transport.settle()
+        self.assertEqual(self.owner.losses, ["closed"])
+
     def test_streamAfterStream(self) -> None:
         """
         One connection brings one visitor after the other.

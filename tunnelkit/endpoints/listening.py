@@ -166,7 +166,7 @@ class TunnelPort:
         """
         try:
             self.startListening()
-        except CannotListenError:
+        except Exception:  # of the factory's as well
             return fail()
         opening: Deferred[IListeningPort] = Deferred(self._cancelled)
         self._opening = opening
@@ -182,6 +182,7 @@ class TunnelPort:
         """
         if self._wanted is not None:
             return
+        self._factory.doStart()
         shared = sharedBy(self._reactor, self._settings)
         local = LocalProgram(
             self._spec, shared.relay, self._reactor, self._factory, shared.left
@@ -189,9 +190,9 @@ class TunnelPort:
         try:
             wanted = shared.publish(self._spec, local, self._changed)
         except ValueError as e:
+            self._factory.doStop()
             raise NotPublished(str(e)) from None
         self._shared, self._wanted = shared, wanted
-        self._factory.doStart()
 
     def stopListening(self) -> Deferred[None]:
         """

@@ -29,6 +29,10 @@ from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.tunnels.wanted import Wanted
 from tunnelkit.wire.codes import LOST
 
+LEAVING: Final = 2.0
+"""Seconds for which who stops listening waits for the last bytes of those who have
+gone; they may take longer."""
+
 _here: Final[WeakKeyDictionary[Any, dict[ClientSettings, SharedClient]]] = (
     WeakKeyDictionary()
 )
@@ -183,7 +187,8 @@ class SharedClient(Client):
         """
         See whether this is still needed, and part from the server if not.
 
-        @return: fires when that is done, where nothing is under way; else at once.
+        @return: fires when that is done, where nothing is under way, but after
+            L{LEAVING} at the latest; else at once.
         """
         for local in [*self._former]:
             if not local.streams:
@@ -192,6 +197,7 @@ class SharedClient(Client):
         if self.tunnels or self.streams or not self.running:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
+        waiting.addTimeout(LEAVING, self._clock, lambda result, seconds: None)
         self._waiting.append(waiting)
         if not self._parting:
             self._parting = True

@@ -63,6 +63,7 @@ class Work(ABC):
         "_idle",
         "_number",
         "_owner",
+        "_parting",
         "_stream",
         "blocked",
         "client",
@@ -91,7 +92,7 @@ class Work(ABC):
         self._stream: WorkStream | None = None
         self._number = 0
         self._gone = ""
-        self._closing = False
+        self._closing = self._parting = False
         self._deadline: IDelayedCall | None = None
 
     # What the owner asks.
@@ -118,9 +119,12 @@ class Work(ABC):
     def close(self) -> None:
         """
         Close the connection, with a deadline; it is reported lost when the peer has
-        read all that was sent and closes it, too.
+        read all that was sent and closes it, too.  A stream of which the join has let
+        go, and which is not done, comes first: it has a deadline of its own.
         """
-        if not self._gone and not self._closing:
+        if self._stream is not None and self._deadline is not None:
+            self._parting = True
+        elif not self._gone and not self._closing:
             self._closing = True
             self.resume()
             self._finish()
@@ -232,7 +236,10 @@ class Work(ABC):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self._owner.idle(self)
+        if self._parting:
+            self.close()
+        else:
+            self._owner.idle(self)
 
     # What the connection says.
 

@@ -138,7 +138,7 @@ class LocalTCP:
         Make the PROXY header that tells the service who the visitor is.
         """
         return proxyHeader(
-            self.spec.proxy, _hostPort(start.visitor), _hostPort(start.address)
+            self.spec.proxy, hostPort(start.visitor), hostPort(start.address)
         )
 
     def _ended(self, join: IJoin, outcome: Outcome) -> None:
@@ -175,7 +175,7 @@ class LocalTCP:
         )
 
 
-def _hostPort(text: str) -> HostPort | None:
+def hostPort(text: str) -> HostPort | None:
     """
     Read an address that the server gave; one of another kind is none.
     """

@@ -411,6 +411,21 @@ class OrdinaryTests(HalvingCase):
         self.assertEqual(self.protocol.told, [b"one", b"two", "ConnectionDone"])
         self.assertEqual(self.far.did, ["pause", "resume", "release"])
 
+    def test_pausedEnd(self) -> None:
+        """
+        A protocol that does not read, as one that is at work on an answer, is not told
+        of an end meanwhile, and its answer goes.
+        """
+        self.transport.pauseProducing()
+        self.far.hears.finished()
+        self.turn()
+        self.transport.write(b"answer")
+        self.assertEqual(self.protocol.told, [])
+        self.transport.resumeProducing()
+        self.turn()
+        self.assertEqual(self.protocol.told, ["ConnectionDone"])
+        self.assertEqual(self.far.did, ["pause", "resume", b"answer", "release"])
+
     def test_pausesInBetween(self) -> None:
         """
         One that pauses and goes on while it is told something is not told more before
@@ -552,3 +567,51 @@ class HalfTests(HalvingCase):
         (outcome,) = self.over
         self.assertEqual(outcome.code, ResetCode.IDLE)
         self.assertEqual(self.protocol.told, ["write lost", "ConnectionLost"])
+
+    def test_onlyOnce(self) -> None:
+        """
+        It hears of an end once, however it goes on.
+        """
+        self.far.hears.finished()
+        self.transport.pauseProducing()
+        self.transport.resumeProducing()
+        self.turn()
+        self.assertEqual(self.protocol.told, ["read lost"])
+        self.near.abort()
+        self.turn()
+
+
+class FaceToFaceTests(SynchronousTestCase):
+    """
+    Two protocols of one program, joined to each other.
+    """
+
+    def test_pingPong(self) -> None:
+        """
+        Who answers at once is not told the answer to that before he is through.
+        """
+        clock, depth, deepest, rounds = Clock(), 0, 0, 0
+
+        class Ponging(Told):
+            def dataReceived(self, data: bytes) -> None:
+                nonlocal depth, deepest, rounds
+                depth += 1
+                rounds += 1
+                deepest = max(depth, deepest)
+                if rounds < 5000:
+                    self.transport.write(data)  # type: ignore[union-attr]
+                else:
+                    self.transport.loseConnection()  # type: ignore[union-attr]
+                depth -= 1
+
+        one, other = Ponging(), Ponging()
+        near = ProtocolEnd(one, HERE, THERE, clock)
+        far = ProtocolEnd(other, THERE, HERE, clock)
+        join = Join(clock)
+        join.start(near, far, b"")
+        near.transport.write(b"ping")
+        while clock.getDelayedCalls():
+            clock.advance(0)
+        self.assertEqual(self.successResultOf(join.ended), Outcome())
+        self.assertEqual((one.told, other.told), (["ConnectionDone"],) * 2)
+        self.assertLess(deepest, 3)

@@ -248,7 +248,9 @@ class FlowTests(FlowCase):
         self.post(DOOR)
         client = self.client(visits=(f"dns:{DOOR}",), name="desk")
         error = self.assertRaises(StartFailed, client.startService)
-        self.assertIn("--visit dns: cannot listen on 127.0.0.1:5353: ", str(error))
+        self.assertIn(
+            "--visit dns: cannot listen on 127.0.0.1:5353 for datagrams: ", str(error)
+        )
         self.network.boxes.pop(DOOR)
 
 

@@ -108,7 +108,7 @@ class ProtocolEnd:
         self._begin()
         if self._over or self.transport.disconnecting:
             return
-        if self._paused or self._goesOn:
+        if self._rests():
             self._early.append(data)
         else:
             self._tell(self._protocol.dataReceived, data)
@@ -119,8 +119,8 @@ class ProtocolEnd:
         """
         self._begin()
         self._ended = True
-        if self._early:
-            return False
+        if self._early or self._rests():
+            return False  # who does not read does not see an end
         self._tellEnd()
         return True
 
@@ -215,10 +215,8 @@ class ProtocolEnd:
         if not self._paused:
             return
         self._paused = False
-        if self._telling or self._early:
-            if not self._goesOn:
-                self._goesOn = True
-                self._clock.callLater(0, self._goOn)
+        if self._telling or self._early or self._ended:
+            self._goOnLater()
         elif self._receiver is not None:
             self._receiver.ready()
 
@@ -238,6 +236,20 @@ class ProtocolEnd:
         if not self._begun:
             self._begun = True
             self._tell(self._protocol.makeConnection, self.transport)
+
+    def _rests(self) -> bool:
+        """
+        Tell whether the protocol is not to be told anything now: it would rather not,
+        or is at something else, and what it said has led to this.
+        """
+        if self._telling and not self._paused:
+            self._goOnLater()
+        return self._paused or self._goesOn
+
+    def _goOnLater(self) -> None:
+        if not self._goesOn:
+            self._goesOn = True
+            self._clock.callLater(0, self._goOn)
 
     def _goOn(self) -> None:
         """
@@ -259,6 +271,7 @@ class ProtocolEnd:
             receiver.ready()
 
     def _tellEnd(self) -> None:
+        self._ended = False  # which is said once
         half = IHalfCloseableProtocol(self._protocol, None) if self._halves else None
         if half is not None:
             self._tell(half.readConnectionLost)

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelkit.interfaces import IEnd, IRelay, IStreamEnd
-from tunnelkit.tunnels.local import LocalTCP
+from tunnelkit.tunnels.local import LocalTCP, hostPort
 from tunnelkit.tunnels.localudp import LocalUDP, buckets
 from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.wire.address import HostPort, isAddress
+from tunnelkit.wire.native.messages import Start
+from tunnelkit.wire.proxy import proxyHeader
 
 if TYPE_CHECKING:
     from tunnelkit.relay.sealing import Sealing
@@ -55,6 +58,21 @@ class LocalPrivate(LocalTCP):
             from tunnelkit.relay.sealing import Sealing
 
             self._sealing = Sealing(spec.key, spec.name, clock)
+
+    def _opening(self, start: Start) -> bytes:
+        """
+        Make the PROXY header that tells the service which client visits.  There is no
+        public address to which it came: that of the service stands there.
+        """
+        source, local = hostPort(start.visitor), self.spec.local
+        there = local if isinstance(local, HostPort) and isAddress(local.host) else None
+        if (
+            source is None
+            or there is None
+            or (":" in source.host) != (":" in there.host)
+        ):
+            there = source
+        return proxyHeader(self.spec.proxy, source, there)
 
     def _endOf(self, work: IStreamEnd) -> IEnd:
         if self._sealing is None:

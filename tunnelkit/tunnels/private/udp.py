@@ -24,7 +24,7 @@ from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.flows.tally import UNSENT
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.localudp import LASTING
-from tunnelkit.tunnels.private.spec import VisitSpec, deaf
+from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.native.datagrams import HEAD, framed
 from tunnelkit.wire.native.messages import Flow as Announced
@@ -90,7 +90,11 @@ class UDPVisit:
         try:
             self._port = self._relay.listenDatagrams(at, self._flows, self._arrived)
         except CannotListenError as e:
-            raise StartFailed(deaf(self._spec, e)) from e
+            reason = getattr(e.socketError, "strerror", None) or str(e.socketError)
+            raise StartFailed(
+                f"--visit {self._spec.name}: cannot listen on {at} for datagrams:"
+                f" {reason}: stop what does, or give the visit another place"
+            ) from e
 
     def stop(self) -> Deferred[object] | None:
         """
