@@ -363,6 +363,17 @@ class NonsenseTests(SynchronousTestCase):
         ):
             self.assertNonsense(data, f"its reply is no good: {reason}")
 
+    def test_largest(self) -> None:
+        """
+        A head with a hundred fields, and one of 32 KiB, are good ones.
+        """
+        ending = b"Content-Length: 0"
+        many = message(OK, *[b"A: b"] * 99, ending)
+        self.assertEqual(told(many), [Reply(data=many)])
+        room = Limits().head - len(message(OK, b"A: ", ending))
+        long = message(OK, b"A: " + b"a" * room, ending)
+        self.assertEqual(told(long), [Reply(data=long)])
+
     def test_chunks(self) -> None:
         """
         Chunks that are none.
