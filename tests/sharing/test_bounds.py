@@ -49,6 +49,34 @@ class BoundsTests(SharingCase):
         world.pool.start()
         return world.target()
 
+    def test_size(self) -> None:
+        """
+        So it is where they wait with too many bytes, be they ever so few.
+        """
+        world = self.world(size=100)
+        self.targetOf(world)
+        world.client(b"x" * 90 + b"\n")
+        first = world.client(b"x" * 90 + b"\n")
+        second = world.client(b"x" * 20 + b"\n")
+        self.assertEqual((first.got, second.got), (b"", b"BUSY\n"))
+        first.leave()
+        third = world.client(b"x" * 90 + b"\n")
+        self.assertEqual(third.got, b"")
+
+    def test_halfSize(self) -> None:
+        """
+        Requests that are half there count as well: who makes it too much goes, and
+        takes none of it along.
+        """
+        world = self.world(size=100)
+        client, other = world.client(b"x" * 60), world.client(b"y" * 30)
+        other.say(b"y" * 20)
+        self.assertEqual((client.got, other.got), (b"", b"BUSY\n"))
+        self.assertEqual(world.pool.partial, 60)
+        client.say(b"x\n")
+        self.assertEqual(world.pool.partial, 0)
+        self.assertEqual(world.target().got, b">" + b"x" * 61 + b"\n")
+
     def test_clients(self) -> None:
         """
         When too many clients are here the next one is closed.
@@ -236,6 +264,38 @@ class StreamTests(SharingCase):
         self.assertEqual(target.wire.over, "closed")
         client.say(b"body\nend\nmore\n")
         self.assertEqual(target.got, b">stream\n")
+
+    def test_earlyAndFull(self) -> None:
+        """
+        If that target does not read what it has, either, its connection is cut soon,
+        and the next one is made.
+        """
+        world = self.world(closing=10)
+        client = world.client(b"stream\n")
+        other = world.client(b"other\n")
+        target = world.target()
+        target.wire.reads = False
+        client.say(b"x" * PLENTY + b"\n")
+        target.say(b"too long\n")
+        self.assertEqual(world.dials, [])
+        world.advance(10)
+        self.assertEqual(target.wire.over, "reset")
+        world.target().say(b"reply\n")
+        self.assertEqual(other.got, b"reply\n")
+
+    def test_tooLate(self) -> None:
+        """
+        A long request that does not get its turn is refused, and not read any further.
+        """
+        world = self.world(timeout=3)
+        world.client(b"one\n")
+        client = world.client(b"stream\nbody\n")
+        target = world.target()
+        world.advance(3)
+        self.assertEqual((client.got, client.wire.ended), (b"BUSY\n", True))
+        client.say(b"end\nmore\n")
+        target.say(b"1\n")
+        self.assertEqual(target.got, b">one\n")
 
     def test_never(self) -> None:
         """

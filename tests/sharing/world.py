@@ -120,13 +120,14 @@ class Wire:
         assert self.producer is None, "it would never close"
         if not self.over:
             self.over = "closed"
-            self._later.append(lambda: self._lose(ConnectionDone()))
+            if not self._unread:
+                self._later.append(lambda: self._lose(ConnectionDone()))
 
     def abortConnection(self) -> None:
         """
         Reset.
         """
-        if not self.over:
+        if self.over != "reset":
             self.over = "reset"
             self._later.append(lambda: self._lose(ConnectionAborted()))
 
@@ -310,4 +311,5 @@ class SharingCase(SynchronousTestCase):
         self.assertEqual(world.clock.getDelayedCalls(), [])
         self.assertEqual(world.pool.clients, {})
         self.assertEqual(world.pool.lines, {})
-        self.assertEqual(world.pool.waiting.count, 0)
+        waiting = world.pool.waiting
+        self.assertEqual((waiting.count, waiting.size, world.pool.partial), (0, 0, 0))

@@ -34,6 +34,13 @@ class Client(Protocol):
         It says nothing more.
         """
 
+    def keeps(self, size: int) -> bool:
+        """
+        So many bytes of a request have come that is not whole.
+
+        @return: whether they may be kept.
+        """
+
     def failed(self) -> None:
         """
         There was an exception, which is logged by who calls.
@@ -112,7 +119,9 @@ class Hearing:
         finally:
             self._reading = False
         if not self.over:
-            self._await()
+            partial = 0 if self.streaming else self._requests.partial
+            if self._client.keeps(partial):
+                self._await()
 
     def _read(self) -> None:
         while not self.over:
@@ -121,6 +130,8 @@ class Hearing:
                 return
             event = self._requests.next()
             if event is not None:
+                # What comes behind it has a time of its own.
+                self._limits.drop("whole")
                 self._client.take(event)
             elif self._held:
                 data = bytes(self._held)

@@ -341,7 +341,7 @@ class TargetLine(Protocol):
         for asking, why in told:
             asking.client.trouble(asking, why)
         if self._spent and ended:
-            self.transport.loseConnection()
+            self._lose()
         else:
             self.transport.abortConnection()
 
@@ -366,7 +366,13 @@ class TargetLine(Protocol):
         """
         if not self.closed:
             self._shut()
-            self.transport.loseConnection()
+            self._lose()
+
+    def _lose(self) -> None:
+        # A target that does not read would have it stay for ever.
+        cut, limit = self.transport.abortConnection, self._pool.bounds.closing
+        self._limit = self._clock.callLater(limit, cut)
+        self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -380,5 +386,6 @@ class TargetLine(Protocol):
         untouched = not (ours or self._spent or self._replies.begun)
         brief = untouched and soon and self.answered == 1
         self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)
+        self._unwatch()
         self._log.info("target connection closed: {line}", line=self._shown)
         self._pool.lost(self, brief)

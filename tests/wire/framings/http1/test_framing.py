@@ -4,13 +4,29 @@ Tests of L{tunnelkit.wire.framings.http1.framing}.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import Final
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire.framings.http1.traffic import parsedReply
 from tunnelkit.sharing.plugins import framingNamed
+from tunnelkit.tunnels.spec import splitDescription
 from tunnelkit.wire.framings.contract import Local, Request, Trouble
 from tunnelkit.wire.framings.http1.framing import HTTP1, makeHTTP1
 from tunnelkit.wire.framings.http1.heads import Asker
+from tunnelkit.wire.framings.http1.limits import Limits
+
+LATE: Final = """
+import sys
+import tunnelkit.commands.server, tunnelkit.commands.client, tunnelkit.commands.share
+from tunnelkit.sharing.plugins import framings
+found = {each.name: each for each in framings()}
+before = "httptools" in sys.modules
+found["http1"].make([], {})
+print(before, "httptools" in sys.modules)
+"""
 
 
 class TroubleTests(SynchronousTestCase):
@@ -77,6 +93,30 @@ class OptionsTests(SynchronousTestCase):
             assert isinstance(made, HTTP1)
             self.assertTrue(made.ordered)
             self.assertTrue(made.stateful)
+
+    def test_described(self) -> None:
+        """
+        Options stand behind the name; a colon in a value has a C{\\} before it.
+        """
+        text = r"http1:host=a\:81:collect=5:head=300:target=6:fields=7"
+        made = framingNamed(text, splitDescription)
+        assert isinstance(made, HTTP1)
+        self.assertEqual(made.host, b"a:81")
+        limits = Limits(collect=5, head=300, target=6, fields=7)
+        self.assertEqual(made.limits, limits)
+
+    def test_late(self) -> None:
+        """
+        Who shares something else, or nothing, pays nothing for the parser.
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", LATE],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        self.assertEqual(done.stdout.strip(), "False True")
 
     def test_wrong(self) -> None:
         """

@@ -199,6 +199,17 @@ class SmugglingTests(SynchronousTestCase):
         ):
             self.assertRefused(CHUNKED + body, reason)
 
+    def test_trailers(self) -> None:
+        """
+        Trailers that would be about the message's bounds, or its way.
+        """
+        for name in (
+            *("Content-Length", "Transfer-Encoding", "Host", "Connection", "TE"),
+            *("Keep-Alive", "Proxy-Connection", "Upgrade", "Trailer", "Expect"),
+        ):
+            body = b"0\r\n" + message(b"A: b", name.encode() + b": x")
+            self.assertRefused(CHUNKED + body, f"{name.lower()} is no trailer")
+
     def test_firstIsServed(self) -> None:
         """
         A good request before bad bytes is served.
@@ -284,11 +295,11 @@ class LimitTests(SynchronousTestCase):
 
     def assertLimit(self, good: bytes, bad: bytes, told: tuple[bytes, str]) -> None:
         """
-        See that one passes, at once or byte by byte, and the other does not.
+        See that one passes, at once or with an end that drips, and the other does not.
         """
         for data, passes in ((good, True), (bad, False)):
-            dripped = [data[at : at + 1] for at in range(len(data))]
-            for pieces in ([data], dripped):
+            ending = [data[at : at + 1] for at in range(len(data) - 9, len(data))]
+            for pieces in ([data], [data[:-9], *ending]):
                 found = events(*pieces)[-1]
                 self.assertEqual(isinstance(found, Request), passes)
         self.assertEqual(refusal(bad), told)
