@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
+from textwrap import dedent
 from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,12 +22,12 @@ from tunnelkit.wire.framings.contract import Request
 
 TOP: Final = Path(__file__).parent.parent.parent
 
-PLUGIN: Final = """
+PAGE: Final = (TOP / "docs" / "sharing.rst").read_text()
+
+HALF: Final = """
 from zope.interface import implementer
 from twisted.plugin import IPlugin
-from tunnelkit.sharing.named import IFraming, NamedFraming
-
-pair = NamedFraming("pair", "Two bytes.", "pair", "pairs:make")
+from tunnelkit.sharing.named import IFraming
 
 @implementer(IPlugin, IFraming)
 class Half:
@@ -33,19 +35,22 @@ class Half:
 
 half = Half()
 """
-MODULE: Final = """
-from tunnelkit.wire.framings.whole import Whole
-
-def make(arguments, options):
-    return Whole(lambda data: 2 if len(data) >= 2 else 0, repeatable=False)
-"""
 SCRIPT: Final = """
 from tunnelkit.commands.share import listing, protocol
 print("\\n".join(listing()))
-requests = protocol("pair").requests(False)
+requests = protocol("pairs").requests(False)
 requests.feed(b"abc")
 print(requests.next().data)
 """
+
+
+def block(name: str) -> str:
+    """
+    Give a code block of docs/sharing.rst.
+    """
+    _, _, rest = PAGE.partition(f"   :name: {name}\n\n")
+    lines = takewhile(lambda line: not line or line[:1] == " ", rest.splitlines())
+    return dedent("\n".join(lines))
 
 
 def named(name: str, made: str = "tunnelkit.wire.framings.lines:makeEcho") -> object:
@@ -146,15 +151,16 @@ class ThirdPartyTests(SynchronousTestCase):
 
     def test_found(self) -> None:
         """
-        A package that brings a plugin is found, and used; half a plugin beside it, and
-        a module that cannot be imported, cost nobody else.
+        A package that brings a plugin, as in docs/sharing.rst, is found, and used; half
+        a plugin beside it, and a module that cannot be imported, cost nobody else.
         """
         folder = Path(self.mktemp()).absolute()
         plugins = folder / "twisted" / "plugins"
         plugins.mkdir(parents=True)
-        (plugins / "pair_plugin.py").write_text(PLUGIN)
+        (plugins / "pair_plugin.py").write_text(block("framing-plugin"))
+        (plugins / "half_plugin.py").write_text(HALF)
         (plugins / "broken_plugin.py").write_text("import nowhere_at_all\n")
-        (folder / "pairs.py").write_text(MODULE)
+        (folder / "pairs.py").write_text(block("framing-code"))
         path = os.pathsep.join((str(folder), str(TOP)))
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT],
@@ -166,7 +172,7 @@ class ThirdPartyTests(SynchronousTestCase):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         lines = done.stdout.splitlines()
-        self.assertIn("* pair ", [line[:7] for line in lines])
+        self.assertIn("* pairs", [line[:7] for line in lines])
         self.assertIn("* echo ", [line[:7] for line in lines])
         self.assertNotIn("* half ", [line[:7] for line in lines])
         self.assertEqual(lines[-1], "b'ab'")

@@ -150,7 +150,7 @@ class TurnsTests(SharingCase):
         client.say(b"l")
         self.assertFalse(client.wire.ended)
         world.advance(2)
-        self.assertEqual((client.got, client.wire.ended), (b"LATE\n", True))
+        self.assertEqual((client.got, client.wire.ended), (b"SLOW\n", True))
 
     def test_closes(self) -> None:
         """

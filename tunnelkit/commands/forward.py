@@ -6,7 +6,10 @@ C{tunnelkit forward}: options, and the service that they describe.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from getopt import GetoptError, gnu_getopt
+from itertools import chain
 from typing import ClassVar
 
 from twisted.application.service import IService
@@ -77,6 +80,17 @@ class Options(ConfiguredOptions):
         super().__init__(environ)
         self._ipv6 = ipv6
         self._where: tuple[str, ...] = ()
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Take options behind the places as well, which Twisted does not.
+        """
+        given = [*(options or ())]
+        with suppress(GetoptError):  # which is told below
+            found, places = gnu_getopt(given, self.shortOpt, self.longOpt)
+            words = chain.from_iterable(found)
+            given = [*(word for word in words if word), "--", *places]
+        super().parseOptions(given)
 
     def parseArgs(self, *arguments: str) -> None:
         """

@@ -14,6 +14,15 @@ echo = NamedFraming(
     "tunnelkit.wire.framings.lines:makeEcho",
 )
 
+http1 = NamedFraming(
+    "http1",
+    "HTTP/1.1, no WebSocket; options are host=NAME, fields=N, and in bytes head=N,"
+    " target=N, collect=N.",
+    "http1",
+    "tunnelkit.wire.framings.http1.framing:makeHTTP1",
+    ["http"],
+)
+
 iso8583 = NamedFraming(
     "iso8583",
     "Messages behind a length of two bytes, the high one first; none is sent twice.",

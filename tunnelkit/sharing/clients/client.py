@@ -197,7 +197,7 @@ class ClientLine(Protocol):
         """
         A request of its does not come to its end.
         """
-        self.cut("a request of its did not come to its end in time", Trouble.LATE)
+        self.cut("a request of its did not come to its end in time", Trouble.SLOW)
 
     # What it is told.
 
