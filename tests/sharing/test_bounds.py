@@ -49,6 +49,34 @@ class BoundsTests(SharingCase):
         world.pool.start()
         return world.target()
 
+    def test_size(self) -> None:
+        """
+        So it is where they wait with too many bytes, be they ever so few.
+        """
+        world = self.world(size=100)
+        self.targetOf(world)
+        world.client(b"x" * 90 + b"\n")
+        first = world.client(b"x" * 90 + b"\n")
+        second = world.client(b"x" * 20 + b"\n")
+        self.assertEqual((first.got, second.got), (b"", b"BUSY\n"))
+        first.leave()
+        third = world.client(b"x" * 90 + b"\n")
+        self.assertEqual(third.got, b"")
+
+    def test_halfSize(self) -> None:
+        """
+        Requests that are half there count as well: who makes it too much goes, and
+        takes none of it along.
+        """
+        world = self.world(size=100)
+        client, other = world.client(b"x" * 60), world.client(b"y" * 30)
+        other.say(b"y" * 20)
+        self.assertEqual((client.got, other.got), (b"", b"BUSY\n"))
+        self.assertEqual(world.pool.partial, 60)
+        client.say(b"x\n")
+        self.assertEqual(world.pool.partial, 0)
+        self.assertEqual(world.target().got, b">" + b"x" * 61 + b"\n")
+
     def test_clients(self) -> None:
         """
         When too many clients are here the next one is closed.

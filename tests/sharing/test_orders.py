@@ -94,7 +94,9 @@ class Play:
         elif what == "cutOff":
             target.leave()
         elif what == "push":
-            target.say(b"push nobody's\n")
+            # Between request and reply nobody could tell that it is not the reply.
+            if not due:
+                target.say(b"push nobody's\n")
         elif due and what == "part":
             target.say(b"part " + due[0])
         elif due:

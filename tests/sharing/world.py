@@ -310,4 +310,5 @@ class SharingCase(SynchronousTestCase):
         self.assertEqual(world.clock.getDelayedCalls(), [])
         self.assertEqual(world.pool.clients, {})
         self.assertEqual(world.pool.lines, {})
-        self.assertEqual(world.pool.waiting.count, 0)
+        waiting = world.pool.waiting
+        self.assertEqual((waiting.count, waiting.size, world.pool.partial), (0, 0, 0))

@@ -69,10 +69,11 @@ class Waiting:
     Requests that wait: those of a client in their order, clients in turn.
 
     @ivar count: how many requests there are.
+    @ivar size: how many bytes those have.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.size = 0
         self._turns: deque[ClientLine] = deque()
 
     def __iter__(self) -> Iterator[ClientLine]:
@@ -91,6 +92,7 @@ class Waiting:
             self._turns.append(client)
         client.waiting.append(asking)
         self.count += 1
+        self.size += len(asking.request.data)
 
     def addFirst(self, askings: Sequence[Asking]) -> None:
         """
@@ -103,6 +105,7 @@ class Waiting:
             self._turns.appendleft(client)
             client.waiting.appendleft(asking)
             self.count += 1
+            self.size += len(asking.request.data)
 
     def take(self, client: ClientLine) -> Asking:
         """
@@ -122,6 +125,7 @@ class Waiting:
         client = asking.client
         client.waiting.remove(asking)
         self.count -= 1
+        self.size -= len(asking.request.data)
         if not client.waiting:
             self._turns.remove(client)
         asking.unlimited()

@@ -19,6 +19,8 @@ class Bounds:
     @ivar replyTimeout: how long the target may be silent once it has a request.
     @ivar clients: clients at a time; further ones are closed.
     @ivar queue: requests that wait, in all; further ones are refused.
+    @ivar size: bytes of requests that wait or are not whole yet, in all; who asks more
+        is refused.
     @ivar each: requests of one client that are not answered; it is not read then.
     @ivar dialling: how long connecting to the target may take.
     @ivar whole: how long a request may take until all of it, or enough to begin with,
@@ -42,6 +44,7 @@ class Bounds:
     replyTimeout: float = 30.0
     clients: int = 1000
     queue: int = 1000
+    size: int = 64 * 1024 * 1024
     each: int = 16
     dialling: float = 10.0
     whole: float = 60.0

@@ -21,8 +21,6 @@ from tunnelkit.sharing.targets.line import TargetLine
 from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import Framing, Trouble
 
-SHOWN: Final = 256
-"""How much of a request the log shows where it shows all, in bytes."""
 BRIEF: Final = 2
 """After so many connections in a row that the target ended after one reply each, it is
 taken to do that always."""
@@ -33,6 +31,7 @@ class Pool:
     @ivar clients: who is here.
     @ivar lines: connections to the target that are not lost yet.
     @ivar waiting: requests that wait.
+    @ivar partial: bytes of requests that are not whole, of all clients.
     @ivar draining: whether no more are taken.
     """
 
@@ -56,6 +55,7 @@ class Pool:
         self.clients: dict[ClientLine, None] = {}
         self.lines: dict[TargetLine, None] = {}
         self.waiting = Waiting()
+        self.partial = 0
         self._dialling = Dialling(
             connect,
             lambda: TargetLine(self, framing.replies(bounds.sticky)),
@@ -126,12 +126,14 @@ class Pool:
         """
         Have a request take its turn.
         """
-        if self.waiting.count >= self.bounds.queue:
+        waiting, size = self.waiting, len(asking.request.data)
+        if waiting.count >= self.bounds.queue or not self.hasRoom(size):
             self.tally.full += 1
             self._log.info(
-                "#{number} is refused: {count} requests wait",
+                "#{number} is refused: {count} requests of {size} bytes wait",
                 number=asking.client.number,
-                count=self.waiting.count,
+                count=waiting.count,
+                size=waiting.size,
             )
             asking.client.trouble(asking, Trouble.BUSY)
             return
@@ -139,6 +141,12 @@ class Pool:
         self.pump()
         if asking.line is None and not asking.done:
             self._limit(asking)
+
+    def hasRoom(self, size: int) -> bool:
+        """
+        Tell whether so many bytes of requests may be kept as well.
+        """
+        return self.waiting.size + self.partial + size <= self.bounds.size
 
     def _limit(self, asking: Asking) -> None:
         limit = self.bounds.timeout
@@ -243,9 +251,9 @@ class Pool:
         self.tally.wait.add(self.clock.seconds() - asking.queued)
         if detail.shown:
             self._log.debug(
-                "#{number} asks: {data!r}",
+                "#{number} asks {count} bytes",
                 number=client.number,
-                data=asking.request.data[:SHOWN],
+                count=len(asking.request.data),
             )
         line.send(asking)
         if asking.request.more:
@@ -269,6 +277,8 @@ class Pool:
         """
         self._eager = False
         self.lines[line] = None
+        if self._stopping:
+            line.close()
 
     def good(self, line: TargetLine) -> None:
         """

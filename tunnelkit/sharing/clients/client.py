@@ -7,7 +7,8 @@ those.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -20,6 +21,7 @@ from zope.interface import implementer
 from tunnelkit.control.names import legible
 from tunnelkit.relay.connection import isTLS, named, tuned
 from tunnelkit.sharing.asking import Asking
+from tunnelkit.sharing.clients.due import Due
 from tunnelkit.sharing.clients.hearing import Hearing
 from tunnelkit.sharing.clients.reading import Reading
 from tunnelkit.sharing.limits import Limits
@@ -37,9 +39,6 @@ from tunnelkit.wire.framings.contract import (
 if TYPE_CHECKING:
     from tunnelkit.sharing.pool import Pool
     from tunnelkit.sharing.targets.line import TargetLine
-
-Due: TypeAlias = Asking | Local
-"""What a client is to be told."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -65,9 +64,10 @@ class ClientLine(Protocol):
         self._bounds = pool.bounds
         self._limits = Limits(pool.clock)
         self._hearing = Hearing(self, requests, pool.bounds, self._limits)
-        self._due: deque[Due] = deque()
+        self._due = Due()
         self._reading = Reading(self, pool.bounds, self._limits)
         self._ending = False
+        self._kept = 0
         self._shown = ""
 
     def connectionMade(self) -> None:
@@ -122,8 +122,9 @@ class ClientLine(Protocol):
         """
         hearing = self._hearing
         if isinstance(event, Request):
+            self.keeps(0)
             asking = Asking(self, event, self._pool.clock.seconds())
-            self._due.append(asking)
+            self._due.add(asking)
             if event.more:
                 hearing.streaming = asking
             self._pool.tally.requests += 1
@@ -145,7 +146,7 @@ class ClientLine(Protocol):
     def _local(self, told: Local) -> None:
         if told.close:
             self._hearing.stop()
-        self._due.append(told)
+        self._due.add(told)
         self._flush()
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -185,6 +186,17 @@ class ClientLine(Protocol):
         if not self.gone and self._hearing.streaming is None:
             self._hearing.stop()
             self._flush()
+
+    def keeps(self, size: int) -> bool:
+        """
+        So many bytes of a request of its are kept until that is whole.
+        """
+        more, self._kept = size - self._kept, size
+        self._pool.partial += more
+        if more > 0 and not self._pool.hasRoom(0):
+            self._pool.tally.full += 1
+            self.cut("there is no room for its request", Trouble.BUSY)
+        return not self.gone
 
     def failed(self) -> None:
         """
@@ -255,35 +267,24 @@ class ClientLine(Protocol):
         if asking is self._hearing.streaming:
             self._hearing.streaming = None
             told = Local(told.data, close=True)
-        place = self._due.index(asking)
-        self._due[place] = told
         if told.close:
             self._hearing.stop()
-            while len(self._due) > place + 1:
-                self._drop(self._due.pop())
+        self._drop(self._due.replace(asking, told))
         self._flush()
         if self._hearing.paused:
             self.goOn()
 
-    def _drop(self, due: Due) -> None:
-        if isinstance(due, Asking) and not due.done:
-            due.done = True
-            self._pool.abandon(due)
+    def _drop(self, askings: Iterable[Asking]) -> None:
+        for asking in askings:
+            asking.done = True
+            self._pool.abandon(asking)
 
     def _flush(self) -> None:
-        due = self._due
-        while due and not self.gone:
-            first = due[0]
-            if isinstance(first, Asking):
-                if not first.done:
-                    return
-                due.popleft()
-                continue
-            due.popleft()
-            self.transport.write(first.data)
-            if first.close:
+        while not self.gone and (told := self._due.next()) is not None:
+            self.transport.write(told.data)
+            if told.close:
                 self.close()
-        if self._hearing.over:
+        if self._hearing.over and not self._due:
             self.close()
 
     # Too slow.
@@ -348,15 +349,13 @@ class ClientLine(Protocol):
         if self.gone:
             return
         self._log.info("#{number} is cut: {reason}", number=self.number, reason=reason)
-        first = self._due[0] if self._due else None
-        asking = first if isinstance(first, Asking) else None
-        if trouble is None or (asking is not None and asking.said):
+        asking = self._due.first
+        if trouble is None or (asking and asking.said):
             self._leave()
             self.transport.abortConnection()
             return
-        request = None if asking is None else asking.request
-        told = self._pool.framing.trouble(trouble, request)
-        self.transport.write(told.data)
+        request = asking.request if asking else None
+        self.transport.write(self._pool.framing.trouble(trouble, request).data)
         self.close()
 
     def stop(self) -> None:
@@ -372,10 +371,10 @@ class ClientLine(Protocol):
         self._hearing.stop()
         self._hearing.streaming = None
         self.gone = True
+        self.keeps(0)
         self._limits.dropAll()
         self._reading.release()
-        while self._due:
-            self._drop(self._due.popleft())
+        self._drop(self._due.clear())
         self.transport.unregisterProducer()
         self._pool.left(self)
 

@@ -34,6 +34,13 @@ class Client(Protocol):
         It says nothing more.
         """
 
+    def keeps(self, size: int) -> bool:
+        """
+        So many bytes of a request have come that is not whole.
+
+        @return: whether they may be kept.
+        """
+
     def failed(self) -> None:
         """
         There was an exception, which is logged by who calls.
@@ -112,7 +119,9 @@ class Hearing:
         finally:
             self._reading = False
         if not self.over:
-            self._await()
+            partial = 0 if self.streaming else self._requests.partial
+            if self._client.keeps(partial):
+                self._await()
 
     def _read(self) -> None:
         while not self.over:
