@@ -186,13 +186,16 @@ class TroubleTests(SynchronousTestCase):
         It gets an exception with its own transaction, unit and function, as from a
         gateway, and is closed.
         """
-        for trouble, code in (
-            (Trouble.DOWN, "0a"),
-            (Trouble.BUSY, "06"),
-            (Trouble.LATE, "0b"),
-            (Trouble.BROKEN, "0b"),
-            (Trouble.STOPPING, "0a"),
-        ):
+        codes = {
+            Trouble.DOWN: "0a",
+            Trouble.BUSY: "06",
+            Trouble.LATE: "0b",
+            Trouble.BROKEN: "0b",
+            Trouble.STOPPING: "0a",
+            Trouble.SLOW: "06",
+        }
+        self.assertEqual({*codes}, {*Trouble})
+        for trouble, code in codes.items():
             found = Modbus().trouble(trouble, Request(data=READ))
             self.assertEqual(found, Local(told(1, f"11 83 {code}"), close=True))
             self.assertEqual(Modbus().trouble(trouble, None), Local(b"", close=True))

@@ -71,6 +71,7 @@ class TargetLine(Protocol):
         self._spent = False
         self._resting: IDelayedCall | None = None
         self._limit: IDelayedCall | None = None
+        self._until: float | None = None
         self.last = 0.0
         self._shown = ""
 
@@ -94,6 +95,8 @@ class TargetLine(Protocol):
             len(self.flying) < self._pool.bounds.pipeline
             and self.streaming is None
             and not (self.closed or self._spent or self._digesting or self._resting)
+            # What has no reply would pile up here.
+            and not self.choked
             and (bool(self.flying) or self._quiet())
         )
 
@@ -165,7 +168,7 @@ class TargetLine(Protocol):
         """
         Read no more for the moment: who asked does not.
         """
-        self._unwatch()
+        self._until = None
         self.transport.pauseProducing()
 
     def release(self) -> None:
@@ -190,6 +193,8 @@ class TargetLine(Protocol):
         if self.streaming is not None:
             self._watch()
             self.streaming.client.goOn()
+        else:
+            self._pool.pump()
 
     def stopProducing(self) -> None:
         """
@@ -287,18 +292,28 @@ class TargetLine(Protocol):
         self._pool.pump()
 
     def _watch(self) -> None:
-        self._unwatch()
+        """
+        Give the next reply its time from now on.  A call that runs already is left to
+        run, and looks again: to make one for each request would cost a lot.
+        """
+        self._until = None
         if self.flying and not self.flying[0].request.patient and not self.closed:
             limit = self._pool.bounds.replyTimeout
-            self._limit = self._clock.callLater(limit, self._late)
+            self._until = self._clock.seconds() + limit
+            if self._limit is None:
+                self._limit = self._clock.callLater(limit, self._look)
 
-    def _unwatch(self) -> None:
-        limit, self._limit = self._limit, None
-        if limit is not None and limit.active():
-            limit.cancel()
+    def _look(self) -> None:
+        self._limit = None
+        if self._until is None:
+            return
+        left = self._until - self._clock.seconds()
+        if left > 0:
+            self._limit = self._clock.callLater(left, self._look)
+        else:
+            self._late()
 
     def _late(self) -> None:
-        self._limit = None
         self._pool.tally.replyTimeouts += 1
         limit, client = self._pool.bounds.replyTimeout, self.flying[0].client
         self.fail(Trouble.LATE, f"no reply to #{client.number} within {limit:g} s")
@@ -352,10 +367,11 @@ class TargetLine(Protocol):
 
     def _shut(self) -> None:
         self.closed = True
-        self._unwatch()
         resting, self._resting = self._resting, None
-        if resting is not None:
-            resting.cancel()
+        limit, self._limit = self._limit, None
+        for call in (resting, limit):
+            if call is not None:
+                call.cancel()
         self.flying.clear()
         self.streaming = None
         self.transport.unregisterProducer()

@@ -45,6 +45,7 @@ _NUMBERS: Final = 0x10000
 _EXCEPTIONS: Final = {
     Trouble.DOWN: 0x0A,
     Trouble.BUSY: 0x06,
+    Trouble.SLOW: 0x06,
     Trouble.LATE: 0x0B,
     Trouble.BROKEN: 0x0B,
     Trouble.STOPPING: 0x0A,

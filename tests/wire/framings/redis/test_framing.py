@@ -53,7 +53,7 @@ class SharingTests(SharingCase):
         Each client gets its own replies; what is refused, and answered here, has its
         place among them and does not reach the target.
         """
-        world = self.world(makeRedis([], {}))
+        world = self.world(makeRedis([], {}), caution=0)
         one = world.client(GET + encoded([b"MULTI"]) + encoded([b"QUIT"]))
         two = world.client(SET)
         target = world.target()
@@ -70,7 +70,7 @@ class SharingTests(SharingCase):
         Where the target ends, what only reads is sent again, and what writes is
         answered by an error.
         """
-        world = self.world(makeRedis([], {}))
+        world = self.world(makeRedis([], {}), caution=0)
         client = world.client(GET)
         world.target().end()
         target = world.target()
@@ -86,7 +86,7 @@ class SharingTests(SharingCase):
         Who has a connection for itself may subscribe, hears messages, and waits for
         them as long as it likes; when it leaves the connection is not used again.
         """
-        world = self.world(makeRedis([], {}), sticky=True)
+        world = self.world(makeRedis([], {}), sticky=True, caution=0)
         client = world.client(encoded([b"SUBSCRIBE", b"a"]))
         target = world.target()
         said = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
@@ -105,7 +105,7 @@ class SharingTests(SharingCase):
         """
         C{BLPOP} waits longer than a reply may take; C{GET} does not.
         """
-        world = self.world(makeRedis([], {}), sticky=True)
+        world = self.world(makeRedis([], {}), sticky=True, caution=0)
         client = world.client(encoded([b"BLPOP", b"a", b"0"]))
         target = world.target()
         world.advance(1000)
@@ -119,7 +119,7 @@ class SharingTests(SharingCase):
         """
         A value of some megabytes passes whole, and others have their turn behind it.
         """
-        world = self.world(makeRedis([], {}))
+        world = self.world(makeRedis([], {}), caution=0)
         long = encoded([b"SET", b"a", bytes(3_000_000)])
         one = world.client()
         target = world.target() if world.dials else None

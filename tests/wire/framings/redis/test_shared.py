@@ -4,13 +4,20 @@ Tests of L{tunnelkit.wire.framings.redis.shared}, and of what is known of comman
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Final
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire.framings.decoding import asked
 from tunnelkit.wire.framings.contract import Asked, Local, Request
+from tunnelkit.wire.framings.redis import commands as known
+from tunnelkit.wire.framings.redis.commands import LOOKED_AT
 from tunnelkit.wire.framings.redis.framing import makeRedis
 from tunnelkit.wire.framings.redis.inline import encoded
 
+PAGE: Final = Path(__file__).parents[4] / "docs" / "sharing.rst"
 OWN = (
     *("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC", "REPLCONF"),
     *("UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "SHUTDOWN", "DEBUG", "AUTH"),
@@ -36,6 +43,29 @@ def needs(name: str) -> Local:
     """
     text = f"-ERR tunnelshare: {name} needs a connection of its own (--sticky)\r\n"
     return Local(text.encode())
+
+
+class PageTests(SynchronousTestCase):
+    """
+    docs/sharing.rst has what is done with each command.
+    """
+
+    def test_table(self) -> None:
+        """
+        The table names all commands that are not just passed on, and no others; those
+        that it calls refused are.
+        """
+        page = PAGE.read_text().partition(":name: table-redis-commands")[2]
+        rows = [row.partition('", ') for row in page.split("\n\n")[1].splitlines()]
+        told = {
+            name: answer
+            for names, _, answer in rows
+            for name in re.findall("``([A-Z]+)``", names)
+        }
+        looked = {name.decode() for name in LOOKED_AT | {b"QUIT"}}
+        self.assertEqual({*told}, {name.decode() for name in known.OWN} | looked)
+        refused = {name for name, answer in told.items() if answer == "refused"}
+        self.assertEqual(refused, {name.decode() for name in known.OWN})
 
 
 class RefusedTests(SynchronousTestCase):

@@ -24,6 +24,7 @@ from tunnelkit.wire.framings.redis.shared import Shared
 _TROUBLES: Final = {
     Trouble.DOWN: "the target cannot be reached",
     Trouble.BUSY: "too many wait for the target",
+    Trouble.SLOW: "the command has not come whole in time",
     Trouble.LATE: "there was no reply in time",
     Trouble.BROKEN: "the target's connection ended before it replied",
     Trouble.STOPPING: "it is stopping",
