@@ -120,6 +120,14 @@ class WalkTests(SharingCase):
         for line in ("creating target connection", "new target connection: "):
             self.assertEqual(len(share.said(line)), 1)
 
+    async def test_http1(self) -> None:
+        """
+        So they do with HTTP, where each version and method has its due.
+        """
+        found("curl")
+        _, share = await self.walk("walk-http1")
+        self.assertEqual(len(share.said("new target connection: ")), 1)
+
     async def test_iso8583(self) -> None:
         """
         So they do with messages that have a length.

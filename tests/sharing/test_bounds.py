@@ -200,7 +200,7 @@ class StreamTests(SharingCase):
         world.advance(9)
         self.assertFalse(client.wire.ended)
         world.advance(2)
-        self.assertEqual((client.got, client.wire.ended), (b"LATE\n", True))
+        self.assertEqual((client.got, client.wire.ended), (b"SLOW\n", True))
         self.assertEqual(target.wire.over, "reset")
         world.advance(0)
         world.target().say(b"reply\n")

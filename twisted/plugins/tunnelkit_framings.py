@@ -14,6 +14,15 @@ echo = NamedFraming(
     "tunnelkit.wire.framings.lines:makeEcho",
 )
 
+http1 = NamedFraming(
+    "http1",
+    "HTTP/1.1, no WebSocket; options are host=NAME, fields=N, and in bytes head=N,"
+    " target=N, collect=N.",
+    "http1",
+    "tunnelkit.wire.framings.http1.framing:makeHTTP1",
+    ["http"],
+)
+
 iso8583 = NamedFraming(
     "iso8583",
     "Messages behind a length of two bytes, the high one first; none is sent twice.",
@@ -41,4 +50,19 @@ line = NamedFraming(
     "Lines that end in anything; further options are longest=N, repeat=yes.",
     r"line:delimiter=\\r\\n",
     "tunnelkit.wire.framings.lines:makeLine",
+)
+
+modbus = NamedFraming(
+    "modbus-tcp",
+    "Modbus over TCP: transactions of clients are told apart; reads may be sent twice.",
+    "modbus-tcp",
+    "tunnelkit.wire.framings.modbus:makeModbus",
+)
+
+redis = NamedFraming(
+    "redis",
+    "Redis, Valkey and others that speak RESP; what needs a connection of its own is"
+    " refused by name, or served with --sticky.",
+    "redis",
+    "tunnelkit.wire.framings.redis.framing:makeRedis",
 )

@@ -209,7 +209,7 @@ class ClientLine(Protocol):
         """
         A request of its does not come to its end.
         """
-        self.cut("a request of its did not come to its end in time", Trouble.LATE)
+        self.cut("a request of its did not come to its end in time", Trouble.SLOW)
 
     # What it is told.
 
@@ -338,7 +338,7 @@ class ClientLine(Protocol):
         if self._pool.draining:
             close()
         else:
-            self._limits.set("closing", self._bounds.linger, close)
+            self._limits.set("linger", self._bounds.linger, close)
 
     def cut(self, reason: str, trouble: Trouble | None = None) -> None:
         """

@@ -91,6 +91,8 @@ class TargetLine(Protocol):
             len(self.flying) < self._pool.bounds.pipeline
             and self.streaming is None
             and not (self.closed or self._spent or self._digesting or self.resting)
+            # What has no reply would pile up here.
+            and not self.choked
         )
 
     @property
@@ -181,6 +183,8 @@ class TargetLine(Protocol):
         if self.streaming is not None:
             self._watch()
             self.streaming.client.goOn()
+        else:
+            self._pool.pump()
 
     def stopProducing(self) -> None:
         """

@@ -30,6 +30,8 @@ class Trouble(Enum):
     """Too many requests wait, or this one has waited too long for its turn."""
     LATE = auto()
     """The target took the request and was silent for too long."""
+    SLOW = auto()
+    """The client itself has not ended a request in time."""
     BROKEN = auto()
     """The target's connection ended, or its bytes were no reply."""
     STOPPING = auto()

@@ -1,0 +1,3 @@
+"""
+Tests of L{tunnelkit.wire.framings.http1}.
+"""
