@@ -10,14 +10,28 @@ line is C{N passed, N failed}: each test of trial's counts as one, each other st
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Final
+
+TESTS: Final = Path(__file__).parent
+FUNCTIONAL: Final = "tests.functional"
+
+PATIENT: Final = tuple(
+    f"{FUNCTIONAL}.test_{name}" for name in ("commands", "minute", "nats", "portals")
+)
+"""
+Tests that wait for most of their time, for what does not hurry: a NAT that forgets, a
+visitor who stalls for a minute.  They mind no company.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +104,38 @@ def commands(*lines: str) -> Tally:
 
 def trial() -> Tally:
     """
-    Run all tests, in one process: an order that can be had again is worth more than the
-    time that several would save.
+    Run all tests: those that mostly wait beside those in memory, which take one core,
+    and then, with the machine to themselves, those that load it.  What runs in one
+    process has an order that can be had again.
     """
-    command = [sys.executable, "-um", "twisted.trial", "--rterrors", "tests"]
-    output, status = shown(command, sys.stdout.buffer)
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(_trial, PATIENT, output := io.BytesIO())
+        tally = _trial(inMemory(), sys.stdout.buffer)
+        tally += waiting.result()
+    sys.stdout.buffer.write(output.getvalue())
+    return tally + _trial(inProcesses(), sys.stdout.buffer)
+
+
+def inMemory() -> list[str]:
+    """
+    Name the tests that start no program of ours, or next to none.
+    """
+    named = [each.parent.name for each in TESTS.glob("*/__init__.py")]
+    named += [each.stem for each in TESTS.glob("test_*.py")]
+    return sorted(f"tests.{name}" for name in named if name != "functional")
+
+
+def inProcesses() -> list[str]:
+    """
+    Name the tests that load the machine with real programs.
+    """
+    names = (f"{FUNCTIONAL}.{each.stem}" for each in TESTS.glob("functional/test_*.py"))
+    return sorted({*names} - {*PATIENT})
+
+
+def _trial(names: Iterable[str], to: BinaryIO) -> Tally:
+    command = [sys.executable, "-um", "twisted.trial", "--rterrors", *names]
+    output, status = shown(command, to)
     return tallyOfTrial(output.splitlines(), status)
 
 

@@ -11,8 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import unittest
+from collections.abc import Callable, Iterator
+from itertools import chain
 
+from twisted.trial.runner import TestLoader
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests import check
@@ -74,6 +77,33 @@ class TallyOfTrialTests(SynchronousTestCase):
             "PASSED (of sorts)",
         ]
         self.assertEqual(tallyOfTrial(lines, 1), Tally(failed=1))
+
+
+def testsOf(name: str) -> Iterator[str]:
+    """
+    Name the tests that trial runs when it is told to run C{name}.
+    """
+    suites = [TestLoader().loadByName(name, recurse=True)]
+    while suites:
+        for one in suites.pop():
+            if isinstance(one, unittest.TestSuite):
+                suites.append(one)
+            else:
+                yield one.id()
+
+
+class PartsTests(SynchronousTestCase):
+    """
+    The suite is run in parts.
+    """
+
+    def test_everyTest(self) -> None:
+        """
+        Each test runs, and none twice.
+        """
+        names = [*check.inMemory(), *check.PATIENT, *check.inProcesses()]
+        ran = sorted(chain.from_iterable(map(testsOf, names)))
+        self.assertEqual(ran, sorted(testsOf("tests")))
 
 
 class StepTests(SynchronousTestCase):

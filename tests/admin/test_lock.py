@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -80,7 +80,6 @@ class LockTests(SynchronousTestCase):
         ):
             self.assertFalse(self.lock.opens(given_), given_)
 
-    @settings(deadline=None)
     @given(st.sampled_from([b"", b"Bearer ", b"Basic "]), st.binary(max_size=60))
     def test_anyHeader(self, scheme: bytes, noise: bytes) -> None:
         """

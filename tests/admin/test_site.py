@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.web.iweb import IRequest
@@ -70,7 +70,6 @@ class ServingTests(RoomsCase):
             self.assertIn(b"200 OK", transport.value(), f"cut at {cut}")
             self.lose(protocol)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=300), st.booleans())
     def test_anyBytes(self, noise: bytes, asHeaders: bool) -> None:
         """

@@ -548,7 +548,7 @@ class AnyOrderTests(TimedCase):
     Whatever happens in whatever order, nobody is forgotten.
     """
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(st.sampled_from(EVENTS)))
     def test_anyOrder(self, events: list[str]) -> None:
         """

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import scramp.core
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -628,7 +628,6 @@ class MalformedTests(SynchronousTestCase):
         for error in errors:
             self.assertNotIn(SECRET, f"{error!r} {vars(error)}")
 
-    @settings(deadline=None)
     @given(NOISE, NOISE, st.sampled_from([None, CERTIFICATE]))
     def test_anyLogin(self, first: str, final: str, binding: bytes | None) -> None:
         """
@@ -641,7 +640,6 @@ class MalformedTests(SynchronousTestCase):
         error = self.assertRaises(LoginRefused, server.prove, Proof(final))
         self.assertNoSecret(error)
 
-    @settings(deadline=None)
     @given(NOISE, NOISE)
     def test_anyProof(self, noise: str, channel: str) -> None:
         """
@@ -660,7 +658,6 @@ class MalformedTests(SynchronousTestCase):
                 error = self.assertRaises(LoginRefused, server.prove, changed)
                 self.assertNoSecret(error)
 
-    @settings(deadline=None)
     @given(NOISE, NOISE)
     def test_anyServer(self, noise: str, final: str) -> None:
         """

@@ -100,6 +100,13 @@ def _family(address: Address) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
+def nothing(ending: Ending) -> Received:
+    """
+    Give what came where nothing did.
+    """
+    return Received(ending, 0, hashlib.sha256().hexdigest(), b"")
+
+
 def receive(connection: socket.socket) -> Received:
     """
     Read up to the end.

@@ -146,7 +146,7 @@ class NativeTests(PortalsCase):
         self.assertGreater(far.counts[STRANGERS], 100)
         self.assertGreater(near.counts[STRANGERS], 100)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=90)), max_size=12))
     def test_anything(self, packets: list[tuple[bool, bytes]]) -> None:
         """

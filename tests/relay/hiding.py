@@ -44,13 +44,16 @@ def importAll() -> list[str]:
 
     @return: their names.
     """
-    import tunnelkit
-
-    names = []
-    for found in pkgutil.walk_packages(tunnelkit.__path__, "tunnelkit."):
-        if not found.name.startswith(FAST) and not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
-            names.append(found.name)
+    names, packages = [], ["tunnelkit"]
+    while packages:
+        package = importlib.import_module(packages.pop())
+        names.append(package.__name__)
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if found.ispkg and found.name != FAST:
+                packages.append(found.name)
+            elif not found.ispkg and not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
+                names.append(found.name)
     return names
 
 

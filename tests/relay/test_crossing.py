@@ -320,7 +320,7 @@ class CrossingTests(SynchronousTestCase):
             if isinstance(frame, Reset):
                 self.assertEqual(frame.stream, number)
 
-    @settings(deadline=None, max_examples=600)
+    @settings(max_examples=600)
     @given(STEPS)
     def test_everyOrder(self, steps: list[tuple[str, int]]) -> None:
         """
@@ -345,7 +345,7 @@ class CrossingTests(SynchronousTestCase):
         self.assertEqual(crossing.supply.idles, len(crossing.visits))
         self.assertEqual(crossing.clock.getDelayedCalls(), [])
 
-    @settings(deadline=None, max_examples=250)
+    @settings(max_examples=250)
     @given(STEPS)
     def test_lostAtAnyMoment(self, steps: list[tuple[str, int]]) -> None:
         """
@@ -362,7 +362,7 @@ class CrossingTests(SynchronousTestCase):
             self.assertEqual(set(visit.outcomes), set(visit.joins))
         self.assertEqual(crossing.clock.getDelayedCalls(), [])
 
-    @settings(deadline=None, max_examples=250)
+    @settings(max_examples=250)
     @given(STEPS)
     def test_idleLimit(self, steps: list[tuple[str, int]]) -> None:
         """

@@ -203,7 +203,7 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
         connection.close()
 
     @given(st.lists(LEASES, unique_by=lambda lease: (lease.space, lease.port)))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_anyLeases(self, leases: list[Lease]) -> None:
         """
         Whatever clients call themselves and their tunnels, that is remembered.
@@ -356,7 +356,7 @@ class SQLiteStoreTests(StoreCases, SynchronousTestCase):
         good = self.path.read_bytes()
 
         @given(st.integers(0, len(good) - 1), st.binary(min_size=1, max_size=50))
-        @settings(max_examples=100, deadline=None)
+        @settings(max_examples=100)
         def damaged(at: int, noise: bytes) -> None:
             self.path.write_bytes(good[:at] + noise + good[at + len(noise) :])
             store = self.store()

@@ -411,7 +411,7 @@ class EditTests(FileCase):
         expected = [f"{name}{each}" for name in "abc" for each in range(10)]
         self.assertEqual(sorted(self.names()), expected)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(
         st.lists(
             st.tuples(st.booleans(), st.sampled_from(["a", "b.c", "d", "e-1", "f."])),

@@ -392,7 +392,7 @@ class WrongMessageTests(NativeCase):
         one.tell(WEB)
         self.assertEqual([*map(type, one.unread)], [Ping, Bye])
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.binary(max_size=100))
     def test_anyBytes(self, noise: bytes) -> None:
         """

@@ -132,7 +132,7 @@ class FirstMessageTests(NativeCase):
         self.assertEqual(one.ended, "end")
         self.come().hello(ClientHello((3, 2, 1), "test/9", "vps"))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.binary(max_size=200))
     def test_anyBytes(self, noise: bytes) -> None:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dialects.pipe.case import PUBLIC, PipeCase, packets
@@ -386,7 +386,6 @@ class TroubleTests(DatagramCase):
             self.write(visitor, b"after")
             self.assertEqual([each.payload for each in self.carried()], [b"after"])
 
-    @settings(deadline=None)
     @given(st.binary(max_size=100))
     def test_fuzzed(self, junk: bytes) -> None:
         """

@@ -4,7 +4,7 @@ Tests for L{tunnelkit.dialects.pipe} on a server's port.
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dialects.pipe.case import PUBLIC, TOKEN, PipeCase, packets
@@ -119,7 +119,6 @@ class LoginTests(PipeCase):
         visitor, _ = self.served(good)
         self.assertEqual(visitor.ended, "")
 
-    @settings(deadline=None)
     @given(st.binary(max_size=200))
     def test_fuzzed(self, junk: bytes) -> None:
         """

@@ -261,7 +261,7 @@ class FramesTests(SameCase):
     Frames in any order, cut anywhere.
     """
 
-    @settings(deadline=None, max_examples=12, suppress_health_check=_INHERITED)
+    @settings(max_examples=12, suppress_health_check=_INHERITED)
     @given(
         st.booleans(), st.sampled_from(["first", "behind", "never"]), _STREAMS, _CUTS
     )
@@ -274,7 +274,7 @@ class FramesTests(SameCase):
         """
         self.assertSame(client, answers, pieces(wired(frames), cuts))
 
-    @settings(deadline=None, max_examples=10, suppress_health_check=_INHERITED)
+    @settings(max_examples=10, suppress_health_check=_INHERITED)
     @given(st.booleans(), st.sampled_from(["first", "behind"]), st.data(), _CUTS)
     def test_streams(
         self, client: bool, answers: str, drawn: Any, cuts: list[int]

@@ -128,6 +128,26 @@ class FlowCases:
             await until(lambda v=visitor: len(v.heard) > 2, "news")  # type: ignore[misc]
             self.assertEqual(visitor.texts[2], b"news")
 
+    async def test_talkative(self) -> None:
+        """
+        A service may say more than it was asked, or less, and all of it comes, at once.
+        """
+        await self.begin()
+        await self.asks(self.visitor, b"first")
+        _, flow = self.service.heard[0]
+        sent = [b"first"]
+        for asked, said in ((0, 7), (3, 9), (9, 1), (1, 30)):
+            self.service.answer = False
+            for _ in range(asked):
+                self.visitor.transport.write(b"?", (LOOPBACK, self.tunnel.port))
+            heard = len(self.service.heard) + asked
+            await until(lambda n=heard: len(self.service.heard) >= n, "questions")  # type: ignore[misc]
+            for number in range(said):
+                sent.append(b"%d of %d" % (number, said))
+                self.service.transport.write(sent[-1], flow)
+            await until(lambda: len(self.visitor.heard) >= len(sent), "all of it")
+            self.assertEqual(self.visitor.texts, sent)
+
     async def test_refused(self) -> None:
         """
         A service that is not there ends nothing: when it is back the flow goes on.

@@ -37,7 +37,7 @@ class AgreementTests(SynchronousTestCase):
     A program in another language that follows the Noise specification is understood.
     """
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(PAYLOADS, PAYLOADS)
     def test_weInitiate(self, first: bytes, second: bytes) -> None:
         """
@@ -52,7 +52,7 @@ class AgreementTests(SynchronousTestCase):
         self.assertEqual(state.cipher_state_decrypt.k, keys.sending)
         self.assertEqual(state.cipher_state_encrypt.k, keys.receiving)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(PAYLOADS, PAYLOADS)
     def test_weRespond(self, first: bytes, second: bytes) -> None:
         """

@@ -31,7 +31,7 @@ from tunnelkit.wire.portal.sealed import (
     readOpening,
 )
 
-TOP = Path(__file__).parent.parent.parent
+TOP = Path(__file__).parents[3]
 SECRET = b"a shared secret that nobody knows"
 NOISE = makeNoise(SECRET, "home")
 OPENED = Opened(b"i" * INSTANCE, 2**63, 7)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -304,7 +304,6 @@ class MessageTests(SynchronousTestCase):
     Messages cross whole, both ways.
     """
 
-    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=300), max_size=4), st.integers(1, 90))
     def test_anyMessages(self, messages: list[bytes], step: int) -> None:
         """
@@ -317,7 +316,6 @@ class MessageTests(SynchronousTestCase):
             said = pieces(one.taken(), step)
             self.assertEqual(messagesOf(other.socket, *said), messages)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=60))
     def test_anyBytes(self, noise: bytes) -> None:
         """

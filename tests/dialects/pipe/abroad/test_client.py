@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
@@ -616,7 +616,6 @@ class StockTests(StockCase):
         told = "\n".join(self.log.lines("warn"))
         self.assertIn(f"{MOST} connections are on their way already", told)
 
-    @settings(deadline=None)
     @given(st.binary(min_size=1, max_size=100))
     def test_fuzzed(self, junk: bytes) -> None:
         """

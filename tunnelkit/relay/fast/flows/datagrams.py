@@ -221,18 +221,23 @@ class FlowPort:
         """
         receive, flows, table = self._sock.recvfrom_into, self._flows.flows, self._flows
         find, use, now, plain = flows.get, flows.move_to_end, table.now, not table.shape
+        last = flow = None  # who sends often sends several at once
         while self._left and self._room > 0 and self._open:
             size, address = receive(PLACE)
             self._left -= 1
             self._room -= size
-            flow = find(address) or self._begin(address, address, ())
-            if flow is not None:
-                use(address)
-                flow.seen = now
-                if plain and not flow.opening:
-                    flow.carrier.put(_pack(DATAGRAM + size, flow.id) + PLACE[:size])
-                else:
-                    shipped(flow, size)
+            if flow is None or address != last:
+                flow = find(address) or self._begin(address, address, ())
+                last = address
+                if flow is not None:
+                    use(address)
+                    flow.seen = now
+            if flow is None:
+                continue
+            if plain and not flow.opening:
+                flow.carrier.put(_pack(DATAGRAM + size, flow.id) + PLACE[:size])
+            else:
+                shipped(flow, size)
 
     def _readAnywhere(self) -> None:
         """
@@ -242,19 +247,24 @@ class FlowPort:
         """
         receive, flows, table = self._sock.recvmsg_into, self._flows.flows, self._flows
         find, use, now, plain = flows.get, flows.move_to_end, table.now, not table.shape
+        last = flow = None
         while self._left and self._room > 0 and self._open:
             size, told, _, address = receive(_INTO, ANCILLARY)
             self._left -= 1
             self._room -= size
             key = address, told[0][2] if told else b""
-            flow = find(key) or self._begin(key, address, told)
-            if flow is not None:
-                use(key)
-                flow.seen = now
-                if plain and not flow.opening:
-                    flow.carrier.put(_pack(DATAGRAM + size, flow.id) + PLACE[:size])
-                else:
-                    shipped(flow, size)
+            if flow is None or key != last:
+                flow = find(key) or self._begin(key, address, told)
+                last = key
+                if flow is not None:
+                    use(key)
+                    flow.seen = now
+            if flow is None:
+                continue
+            if plain and not flow.opening:
+                flow.carrier.put(_pack(DATAGRAM + size, flow.id) + PLACE[:size])
+            else:
+                shipped(flow, size)
 
     def _begin(self, key: Any, address: Any, told: Told) -> Flow | None:
         source = answering(told)
@@ -265,9 +275,12 @@ class FlowPort:
 class ServiceSocket(ServiceFlow):
     """
     A flow to a local service, from a socket of the loop's.
+
+    Most services answer each datagram by one.  As many as were sent are read without
+    asking whether there is another; whatever there is besides, the loop tells.
     """
 
-    __slots__ = ("_loop", "_segments", "_sock")
+    __slots__ = ("_due", "_loop", "_segments", "_sock")
 
     def __init__(
         self,
@@ -281,6 +294,7 @@ class ServiceSocket(ServiceFlow):
         self._loop = loop
         self._sock: socket.socket | None = None
         self._segments = True
+        self._due = 0  # answers, to what was sent
 
     def _connect(self, host: str) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -311,6 +325,7 @@ class ServiceSocket(ServiceFlow):
             # What follows may be taken: an error may be that of an earlier datagram.
             if sent + 1 < len(run):
                 self._send(run[sent + 1 :])
+        self._due += sent
         self.tally.went += sent
         self.tally.sent += sent * len(run[0])
 
@@ -336,26 +351,28 @@ class ServiceSocket(ServiceFlow):
         The service said something, or is not there.
         """
         sock, tally, room = self._sock, self.tally, PLENTY
-        shape = self.table.shape
+        shape, count, due = self.table.shape, 0, self._due
         if sock is None:
             return
         receive = sock.recv_into
         try:
-            for _ in range(AT_ONCE):
+            while count < AT_ONCE and room > 0:
                 size = receive(PLACE)
-                tally.came += 1
-                tally.received += size
+                count += 1
+                room -= size
                 if shape is None:
                     self.carrier.put(_pack(DATAGRAM + size, self.id) + PLACE[:size])
                 else:
                     shipped(self, size)
-                room -= size
-                if room <= 0:
+                if count == due:
                     break
         except BlockingIOError:
             pass
         except OSError as e:
             self.unsent(e)
+        self._due = max(0, due - count)
+        tally.came += count
+        tally.received += PLENTY - room
         self.table.touch(self)
 
     def failed(self) -> None:
