@@ -50,6 +50,7 @@ bench: $(RUNS)
 		--peers $(PEERS) $(BENCH)
 	@$(BIN)/python -m tests.bench.datagrams --json build/bench/datagrams.json \
 		--peers $(PEERS)
+	@$(BIN)/python -m tests.bench.sharing --json build/bench/sharing.json
 
 # What an earlier build left in build/lib would go into the wheel.
 dist: $(RUNS)

@@ -109,6 +109,21 @@ def program(name: str) -> str:
     return path
 
 
+def startNginx(stage: Stage, port: int, files: int) -> None:
+    """
+    Start nginx, and wait until it serves.
+
+    @param files: how many files it may have open.
+    @raise Broken: it is missing.
+    """
+    folder = stage.folderIn()
+    conf = folder / "nginx.conf"
+    conf.write_text(_NGINX.format(port=port, files=files, connections=files // 2))
+    # Without -e it would open the log that it was built with.
+    command = (program("nginx"), "-p", folder, "-c", conf, "-e", "stderr")
+    stage.start("nginx", *command).listens(port)
+
+
 class Services:
     """
     The services of a run.
@@ -124,7 +139,7 @@ class Services:
         """
         self.ports = Ports.free()
         self._stage = stage
-        self._nginx(files)
+        startNginx(stage, self.ports.web, files)
         echo, source = str(self.ports.echo), str(self.ports.source)
         started = stage.start(
             "echo", sys.executable, "-m", "tests.bench.echo", echo, source
@@ -139,16 +154,6 @@ class Services:
         """
         self._stage.stop(self._iperf)
         self._iperf = self._startIperf()
-
-    def _nginx(self, files: int) -> None:
-        folder = self._stage.folderIn()
-        conf = folder / "nginx.conf"
-        conf.write_text(
-            _NGINX.format(port=self.ports.web, files=files, connections=files // 2)
-        )
-        # Without -e it would open the log that it was built with.
-        command = (program("nginx"), "-p", folder, "-c", conf, "-e", "stderr")
-        self._stage.start("nginx", *command).listens(self.ports.web)
 
     def _startIperf(self) -> Process:
         command = ("-s", "-B", "127.0.0.1", "-p", str(self.ports.bulk), "--forceflush")

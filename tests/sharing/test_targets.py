@@ -28,6 +28,22 @@ class TargetTests(SharingCase):
         self.assertEqual(client.got, b"1\n")
         self.assertEqual(world.pool.tally.failedConnects, 6)
 
+    def test_eachItsTime(self) -> None:
+        """
+        Each request has all of C{--reply-timeout}, however long the one before took.
+        """
+        world = self.world(replyTimeout=30)
+        client = world.client(b"one\n")
+        target = world.target()
+        world.advance(20)
+        target.say(b"1\n")
+        world.advance(15)
+        client.say(b"two\n")
+        world.advance(29.9)
+        self.assertEqual(client.got, b"1\n")
+        world.advance(0.2)
+        self.assertEqual(client.got, b"LATE\n")
+
     def test_backoff(self) -> None:
         """
         A target that is down is not dialled without a pause.
@@ -338,6 +354,20 @@ class TargetTests(SharingCase):
         self.assertEqual((target.got, target.wire.over), (b">one\n", "reset"))
         world.target().say(b"2\n")
         self.assertEqual(other.got, b"2\n")
+
+    def test_idle(self) -> None:
+        """
+        A target that ends a connection which it kept for a while, unasked, is well; the
+        next request has a fresh one at once.
+        """
+        world = self.world()
+        world.pool.start()
+        target = world.target()
+        world.advance(60)
+        target.end()
+        self.assertTrue(world.pool.healthy)
+        world.client(b"write\n")
+        self.assertEqual(len(world.dials), 1)
 
     def test_stray(self) -> None:
         """

@@ -4,7 +4,7 @@ Tests of what clients see of a share, in memory: their turns, their order and th
 
 from __future__ import annotations
 
-from tests.sharing.world import Peer, SharingCase, World
+from tests.sharing.world import PLENTY, Peer, SharingCase, World
 
 
 class TurnsTests(SharingCase):
@@ -203,6 +203,24 @@ class TurnsTests(SharingCase):
         self.assertEqual(target.got, b">one\n")
         self.assertEqual(world.pool.waiting.count, 0)
 
+    def test_silentFlood(self) -> None:
+        """
+        Requests without a reply do not pile up before a target that does not read.
+        """
+        world = self.world()
+        world.client(b"silent\n")
+        target = world.target()
+        target.wire.reads = False
+        client = world.client(b"silent %b\n" % (b"x" * PLENTY))
+        client.say(b"silent\n" * 100)
+        self.assertTrue(client.wire.paused)
+        self.assertEqual(world.pool.waiting.count, world.pool.bounds.each)
+        target.wire.take()
+        target.wire.readAll()
+        world.settle()
+        self.assertEqual(target.got, b">silent\n" * 100)
+        self.assertFalse(client.wire.paused)
+
     def test_silent(self) -> None:
         """
         Where the target says nothing to a request, the next one follows at once.
@@ -213,6 +231,9 @@ class TurnsTests(SharingCase):
         self.assertEqual(target.got, b">silent\n>ask\n")
         target.say(b"reply\n")
         self.assertEqual(client.got, b"reply\n")
+        client.say(b"silent\n")
+        world.advance(1000)
+        self.assertEqual((client.wire.over, target.wire.over), ("", ""))
 
 
 class GoneTests(SharingCase):

@@ -631,11 +631,11 @@ class CodeTableTests(SynchronousTestCase):
 
 
 LIMITS: Final[Mapping[str, str]] = {
-    "payload of a DATA frame": "wire.frames.LONGEST",
+    "payload of a DATA frame": "wire.native.frames.LONGEST",
     "window of a stream compressed by zstd": "wire.packing.WINDOW",
-    "reason of a RESET": "wire.frames._REASON",
-    "text in a message": "wire.codec._TEXT",
-    "list in a message": "wire.codec._ITEMS",
+    "reason of a RESET": "wire.native.frames._REASON",
+    "text in a message": "wire.native.codec._TEXT",
+    "list in a message": "wire.native.codec._ITEMS",
     "iterations, from and to": "state.verifier.ITERATIONS"
     " control.login._MOST_ITERATIONS",
     "first bytes; TLS handshake; opening to login, each": "dialects.doorway.PATIENCE",

@@ -51,3 +51,18 @@ line = NamedFraming(
     r"line:delimiter=\\r\\n",
     "tunnelkit.wire.framings.lines:makeLine",
 )
+
+modbus = NamedFraming(
+    "modbus-tcp",
+    "Modbus over TCP: transactions of clients are told apart; reads may be sent twice.",
+    "modbus-tcp",
+    "tunnelkit.wire.framings.modbus:makeModbus",
+)
+
+redis = NamedFraming(
+    "redis",
+    "Redis, Valkey and others that speak RESP; what needs a connection of its own is"
+    " refused by name, or served with --sticky.",
+    "redis",
+    "tunnelkit.wire.framings.redis.framing:makeRedis",
+)

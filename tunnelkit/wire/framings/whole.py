@@ -66,6 +66,9 @@ class WholeRequests:
             return None
         frame = bytes(self._buffer[:length])
         del self._buffer[:length]
+        return self._request(frame)
+
+    def _request(self, frame: bytes) -> Request:
         return Request(data=frame, repeatable=self._repeatable)
 
 

@@ -1,0 +1,3 @@
+"""
+Tests of tunnelkit.wire.framings.redis.
+"""

@@ -1,0 +1,3 @@
+"""
+Redis, and what else speaks RESP: requests of many clients over few connections.
+"""
