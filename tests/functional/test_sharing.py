@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Final
 
 from twisted.internet.threads import deferToThread
 
+from tests.functional.authority import Authority
 from tests.functional.case import HOST, FunctionalCase, found
 from tests.functional.programs import LIMIT, Program
 from tests.functional.services import Service, echo
@@ -58,6 +60,13 @@ class SharingCase(FunctionalCase):
         program = self.twistd("tunnelshare", f"-l{port}", f"-t{target}", *options)
         await program.says("sharing ")
         return program, port
+
+    def tunnelkit(self, *words: str) -> Program:
+        """
+        Run a command of C{tunnelkit}.
+        """
+        code = "from tunnelkit.commands.console import main; main()"
+        return self.program(sys.executable, "-uc", code, *words)
 
 
 class WalkTests(SharingCase):
@@ -232,7 +241,7 @@ class CrowdTests(SharingCase):
             self.assertEqual(got, b"hello\n")
 
 
-class ForwardTests(FunctionalCase):
+class ForwardTests(SharingCase):
     """
     C{tunnelkit forward}.
     """
@@ -241,8 +250,7 @@ class ForwardTests(FunctionalCase):
         """
         Start one.
         """
-        code = "from tunnelkit.commands.console import main; main()"
-        program = self.program(sys.executable, "-uc", code, "forward", *words)
+        program = self.tunnelkit("forward", *words)
         await program.says("forwarding ")
         return program
 
@@ -279,6 +287,53 @@ class ForwardTests(FunctionalCase):
         await self.forward(f"unix:{path}", f"tcp:{HOST}:{service.port}")
         received = await self.visit(str(path), b"hello")
         self.assertEqual(received.digest, sha256(b"hello"))
+
+
+class SecureTests(SharingCase):
+    """
+    With TLS.
+    """
+
+    async def test_tls(self) -> None:
+        """
+        A share takes clients with TLS, and reaches its target through a forward with
+        TLS: the clients get their answers, all of them before the close.
+        """
+        service = self.service(echo)
+        authority, folder, port = Authority(), self.folder / "pem", freePort()
+        issued = authority.issue(["localhost"])
+        folder.mkdir()
+        (folder / "localhost.pem").write_bytes(issued.key + issued.certificate)
+        trusted = self.folder / "authority.pem"
+        trusted.write_bytes(authority.certificate)
+        behind = freePort()
+        forward = self.tunnelkit(
+            "forward", f"tls:{folder}:{behind}:interface={HOST}", str(service.port)
+        )
+        await forward.says("forwarding ")
+        share = self.tunnelkit(
+            *("share", "-l", f"tls:{folder}:{port}:interface={HOST}"),
+            *("-t", f"tls:localhost:{behind}:trustRoots={self.folder}"),
+        )
+        await share.says("new target connection: ")
+        context = ssl.create_default_context(cafile=str(trusted))
+
+        def talk() -> None:
+            lines = b"".join(b"%d " % n + b"x" * 40_000 + b"\n" for n in range(10))
+            with context.wrap_socket(
+                connected((HOST, port)), server_hostname="localhost"
+            ) as client:
+                client.sendall(lines)
+                got = receiveExactly(client, len(lines))
+                assert got == lines
+                client.sendall(b"x" * 65537)
+                assert client.recv(PIECE) == b""
+
+        await deferToThread(talk)
+        await share.says("#1 is refused: a line has more than 65536 bytes")
+        self.assertEqual(service.visitors, 1)
+        self.assertEqual(await share.stop(), 0)
+        self.assertEqual(await forward.stop(), 0)
 
 
 def alternating(connection: socket.socket) -> None:

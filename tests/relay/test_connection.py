@@ -5,6 +5,7 @@ Tests for L{tunnelkit.relay.connection}.
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from twisted.internet.address import (
     HostnameAddress,
@@ -23,6 +24,7 @@ from tunnelkit.relay.connection import (
     giveUpAfter,
     named,
     peerOf,
+    quiet,
     roundTripOf,
     socketOf,
     socketTransport,
@@ -170,6 +172,27 @@ class SocketTests(SynchronousTestCase):
             self.assertIs(socketTransport(over), plain)
         for none in (Lost(), WithTLS(Lost()), object(), WithTLS(None)):
             self.assertIsNone(socketOf(none))
+
+    def test_quiet(self) -> None:
+        """
+        It is seen whether a peer has said something, or ended, that was not read; what
+        it said is still there.
+        """
+        near, far = socket.socketpair()
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        transport: Any = WithSocket(near)
+        self.assertTrue(quiet(transport))
+        far.send(b"x")
+        self.assertFalse(quiet(transport))
+        self.assertEqual(near.recv(9), b"x")
+        self.assertTrue(quiet(transport))
+        far.close()
+        self.assertFalse(quiet(transport))
+        near.close()
+        self.assertFalse(quiet(transport))
+        lost: Any = Lost()
+        self.assertTrue(quiet(lost))
 
     def test_tuned(self) -> None:
         """

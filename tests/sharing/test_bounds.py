@@ -265,6 +265,38 @@ class StreamTests(SharingCase):
         client.say(b"body\nend\nmore\n")
         self.assertEqual(target.got, b">stream\n")
 
+    def test_earlyAndFull(self) -> None:
+        """
+        If that target does not read what it has, either, its connection is cut soon,
+        and the next one is made.
+        """
+        world = self.world(closing=10)
+        client = world.client(b"stream\n")
+        other = world.client(b"other\n")
+        target = world.target()
+        target.wire.reads = False
+        client.say(b"x" * PLENTY + b"\n")
+        target.say(b"too long\n")
+        self.assertEqual(world.dials, [])
+        world.advance(10)
+        self.assertEqual(target.wire.over, "reset")
+        world.target().say(b"reply\n")
+        self.assertEqual(other.got, b"reply\n")
+
+    def test_tooLate(self) -> None:
+        """
+        A long request that does not get its turn is refused, and not read any further.
+        """
+        world = self.world(timeout=3)
+        world.client(b"one\n")
+        client = world.client(b"stream\nbody\n")
+        target = world.target()
+        world.advance(3)
+        self.assertEqual((client.got, client.wire.ended), (b"BUSY\n", True))
+        client.say(b"end\nmore\n")
+        target.say(b"1\n")
+        self.assertEqual(target.got, b">one\n")
+
     def test_never(self) -> None:
         """
         It is not repeated, whatever it is.

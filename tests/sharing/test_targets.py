@@ -355,6 +355,20 @@ class TargetTests(SharingCase):
         world.target().say(b"2\n")
         self.assertEqual(other.got, b"2\n")
 
+    def test_idle(self) -> None:
+        """
+        A target that ends a connection which it kept for a while, unasked, is well; the
+        next request has a fresh one at once.
+        """
+        world = self.world()
+        world.pool.start()
+        target = world.target()
+        world.advance(60)
+        target.end()
+        self.assertTrue(world.pool.healthy)
+        world.client(b"write\n")
+        self.assertEqual(len(world.dials), 1)
+
     def test_stray(self) -> None:
         """
         What is known to be nobody's is dropped and counted.

@@ -217,6 +217,9 @@ class TurnsTests(SharingCase):
         self.assertEqual(target.got, b">silent\n>ask\n")
         target.say(b"reply\n")
         self.assertEqual(client.got, b"reply\n")
+        client.say(b"silent\n")
+        world.advance(1000)
+        self.assertEqual((client.wire.over, target.wire.over), ("", ""))
 
 
 class GoneTests(SharingCase):

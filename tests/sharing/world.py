@@ -120,13 +120,14 @@ class Wire:
         assert self.producer is None, "it would never close"
         if not self.over:
             self.over = "closed"
-            self._later.append(lambda: self._lose(ConnectionDone()))
+            if not self._unread:
+                self._later.append(lambda: self._lose(ConnectionDone()))
 
     def abortConnection(self) -> None:
         """
         Reset.
         """
-        if not self.over:
+        if self.over != "reset":
             self.over = "reset"
             self._later.append(lambda: self._lose(ConnectionAborted()))
 

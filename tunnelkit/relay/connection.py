@@ -58,6 +58,9 @@ much is a third faster in bulk; but of 200 visitors that never read, each costs 
 four times this, and both halves are to stay below 60 MiB."""
 
 
+_PEEK: Final = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
+
+
 class IRelayTransport(ITCPTransport, IConsumer, IPushProducer):
     """
     What every transport under tunnelkit can do.
@@ -196,6 +199,23 @@ def isTLS(transport: ITransport) -> bool:
     its socket has is not yet what was said.
     """
     return bool(ISSLTransport.providedBy(transport))
+
+
+def quiet(transport: ITransport) -> bool:
+    """
+    Tell whether nothing is there that was not read yet: bytes, the end, or a failure.
+    A transport without a socket, or under TLS, is taken to be quiet.
+    """
+    handle = None if isTLS(transport) else socketOf(transport)
+    if handle is None:
+        return True
+    try:
+        handle.recv(1, _PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def tuned(transport: ITransport) -> None:

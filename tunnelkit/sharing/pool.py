@@ -218,10 +218,11 @@ class Pool:
             return None
         if client.flying or (self.bounds.sticky and client.line is not None):
             # What it has asked before has to be answered before.
-            return client.line if client.line in free else None
-        if self.bounds.sticky:
+            free = [line for line in free if line is client.line]
+        elif self.bounds.sticky:
             free = [line for line in free if line.owner is None and not line.flying]
-        return min(free, key=lambda line: len(line.flying), default=None)
+        free.sort(key=lambda line: len(line.flying))
+        return next((line for line in free if line.quiet), None)
 
     def _sure(self, line: TargetLine, asking: Asking) -> bool:
         """
@@ -319,7 +320,7 @@ class Pool:
             owner.line = None
             if self.framing.stateful:
                 owner.cut("its own connection to the target ended")
-        if not line.answered:
+        if line.vain:
             self._dialling.bad()
         self.pump()
 

@@ -338,7 +338,7 @@ class ClientLine(Protocol):
         if self._pool.draining:
             close()
         else:
-            self._limits.set("closing", self._bounds.linger, close)
+            self._limits.set("linger", self._bounds.linger, close)
 
     def cut(self, reason: str, trouble: Trouble | None = None) -> None:
         """

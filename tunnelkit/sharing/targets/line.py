@@ -6,22 +6,19 @@ each reply to who asked.
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IPushProducer,
-)
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelkit.relay.connection import isTLS, named, tuned
+from tunnelkit.relay.connection import named, quiet, tuned
 from tunnelkit.sharing.asking import Asking
+from tunnelkit.sharing.limits import Limits
 from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import (
     Answered,
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
     from tunnelkit.sharing.clients.client import ClientLine
     from tunnelkit.sharing.pool import Pool
 
-_PEEK: Final = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 SOON: Final = 1.0
 """A target that ends within so many seconds of a reply does so because of it."""
 
@@ -69,10 +65,10 @@ class TargetLine(Protocol):
         self._replies = replies
         self._digesting = False
         self._spent = False
-        self._resting: IDelayedCall | None = None
-        self._limit: IDelayedCall | None = None
-        self._until: float | None = None
+        self._limits = Limits(pool.clock)
         self.last = 0.0
+        self._asked = False
+        self._since = self._clock.seconds()
         self._shown = ""
 
     def connectionMade(self) -> None:
@@ -94,27 +90,19 @@ class TargetLine(Protocol):
         return (
             len(self.flying) < self._pool.bounds.pipeline
             and self.streaming is None
-            and not (self.closed or self._spent or self._digesting or self._resting)
+            and not (self.closed or self._spent or self._digesting or self.resting)
             # What has no reply would pile up here.
             and not self.choked
-            and (bool(self.flying) or self._quiet())
         )
 
-    def _quiet(self) -> bool:
+    @property
+    def quiet(self) -> bool:
         """
-        Tell whether nothing has come that was not read yet: the target's end, or bytes
-        that the next reply must not begin with.  The reactor tells of those soon.
+        Whether nothing has come that was not read yet while nothing is due: the
+        target's end, or bytes that the next reply must not begin with.  The reactor
+        tells of those soon.
         """
-        handle = getattr(self.transport, "socket", None)
-        if handle is None or isTLS(self.transport):
-            return True
-        try:
-            handle.recv(1, _PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
+        return bool(self.flying) or quiet(self.transport)
 
     def send(self, asking: Asking) -> None:
         """
@@ -124,6 +112,7 @@ class TargetLine(Protocol):
         asking.line = self
         asking.tries += 1
         asking.sent = self._clock.seconds()
+        self._asked = True
         data = self._replies.send(request)
         if request.more:
             self.streaming = asking
@@ -151,6 +140,7 @@ class TargetLine(Protocol):
             if asking.request.silent:
                 self.flying.remove(asking)
                 self._over(asking)
+                self._watch()
                 asking.client.answered(asking)
             self._pool.pump()
 
@@ -168,7 +158,7 @@ class TargetLine(Protocol):
         """
         Read no more for the moment: who asked does not.
         """
-        self._until = None
+        self._limits.drop("reply")
         self.transport.pauseProducing()
 
     def release(self) -> None:
@@ -277,41 +267,24 @@ class TargetLine(Protocol):
         """
         Whether it is left alone, to see whether the target ends it.
         """
-        return self._resting is not None
+        return "rest" in self._limits
 
     def rest(self, seconds: float) -> None:
         """
         Take no request for so long, and none at all if the target ends meanwhile.
         """
-        if self._resting is None and not self.closed:
-            self._resting = self._clock.callLater(seconds, self._rested)
+        if not self.closed:
+            self._limits.set("rest", seconds, self._rested)
 
     def _rested(self) -> None:
-        self._resting = None
         self._pool.stayed()
         self._pool.pump()
 
     def _watch(self) -> None:
-        """
-        Give the next reply its time from now on.  A call that runs already is left to
-        run, and looks again: to make one for each request would cost a lot.
-        """
-        self._until = None
         if self.flying and not self.flying[0].request.patient and not self.closed:
-            limit = self._pool.bounds.replyTimeout
-            self._until = self._clock.seconds() + limit
-            if self._limit is None:
-                self._limit = self._clock.callLater(limit, self._look)
-
-    def _look(self) -> None:
-        self._limit = None
-        if self._until is None:
-            return
-        left = self._until - self._clock.seconds()
-        if left > 0:
-            self._limit = self._clock.callLater(left, self._look)
+            self._limits.set("reply", self._pool.bounds.replyTimeout, self._late)
         else:
-            self._late()
+            self._limits.drop("reply")
 
     def _late(self) -> None:
         self._pool.tally.replyTimeouts += 1
@@ -333,7 +306,7 @@ class TargetLine(Protocol):
         untouched = ended and not self._replies.begun
         flying = [*self.flying]
         self._shut()
-        if not (self._spent and ended):
+        if not ended or (flying and not self._spent):
             self._log.info(
                 "target connection {line} is dropped: {reason}",
                 line=self._shown,
@@ -356,7 +329,7 @@ class TargetLine(Protocol):
         for asking, why in told:
             asking.client.trouble(asking, why)
         if self._spent and ended:
-            self.transport.loseConnection()
+            self._lose()
         else:
             self.transport.abortConnection()
 
@@ -367,11 +340,7 @@ class TargetLine(Protocol):
 
     def _shut(self) -> None:
         self.closed = True
-        resting, self._resting = self._resting, None
-        limit, self._limit = self._limit, None
-        for call in (resting, limit):
-            if call is not None:
-                call.cancel()
+        self._limits.dropAll()
         self.flying.clear()
         self.streaming = None
         self.transport.unregisterProducer()
@@ -382,7 +351,13 @@ class TargetLine(Protocol):
         """
         if not self.closed:
             self._shut()
-            self.transport.loseConnection()
+            self._lose()
+
+    def _lose(self) -> None:
+        # A target that does not read would have it stay for ever.
+        cut, limit = self.transport.abortConnection, self._pool.bounds.closing
+        self._limits.set("close", limit, cut)
+        self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -396,5 +371,14 @@ class TargetLine(Protocol):
         untouched = not (ours or self._spent or self._replies.begun)
         brief = untouched and soon and self.answered == 1
         self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)
+        self._limits.dropAll()
         self._log.info("target connection closed: {line}", line=self._shown)
         self._pool.lost(self, brief)
+
+    @property
+    def vain(self) -> bool:
+        """
+        Whether it was of no use, and was to be, or did not last.
+        """
+        lasted = self._clock.seconds() - self._since
+        return not self.answered and (self._asked or lasted < SOON)
