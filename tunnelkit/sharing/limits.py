@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.sharing.test_bounds -*-
+# -*- test-case-name: tests.sharing.test_limits -*-
 """
 Limits: how long things may take, of each kind one at a time.
 """
