@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
+
+from tests.network import Speaker
 from tests.relay.memory import MemoryTransport
 from tests.whole import PORT, SERVICE, WholeCase
 from tunnelkit.client import Client
-from tunnelkit.state.userfile import addUser
+from tunnelkit.state.userfile import addUser, revokeUser
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.endkey import newEndKey
 from tunnelkit.wire.token import Token
@@ -243,3 +246,157 @@ class SealedTests(PrivateCase):
             self.log.lines("warn"),
         )
         self.assertEqual(self.services[-1].heard, b"")
+
+
+class EndingTests(PrivateCase):
+    """
+    What ends a session, a user, a server or a client ends streams as at public tunnels.
+    """
+
+    def visited(self, **changes: Any) -> tuple[Client, Client, Speaker]:
+        """
+        Have a visitor who has said something at the service.
+
+        @return: the client that publishes, the one that visits, and him.
+        """
+        near = self.publish(SSH, **changes)
+        desk = self.visitor(**changes)
+        visitor = self.visit(DOOR)
+        visitor.say(b"hello?")
+        self.network.settle()
+        self.assertEqual(self.services[-1].heard, b"hello?")
+        return near, desk, visitor
+
+    def assertReset(self, visitor: Speaker) -> None:
+        """
+        Both ends see a reset, and the server counts nobody any more.
+        """
+        self.network.settle()
+        self.assertEqual((visitor.ended, self.services[-1].ended), ("reset", "reset"))
+        self.assertEqual([s.streams for s in self.server._sessions if s.streams], [])
+
+    def test_publishingStops(self) -> None:
+        """
+        A client that publishes and stops resets its visitors.
+        """
+        near, _, visitor = self.visited()
+        self.stop(near)
+        self.assertReset(visitor)
+
+    def test_visitingStops(self) -> None:
+        """
+        A client that visits and stops resets its visitors, and their services.
+        """
+        _, desk, visitor = self.visited()
+        self.stop(desk)
+        self.assertReset(visitor)
+
+    def test_serverStops(self) -> None:
+        """
+        So does a server.
+        """
+        _, _, visitor = self.visited()
+        self.stop(self.server)
+        self.assertReset(visitor)
+
+    def test_revoked(self) -> None:
+        """
+        A visitor's stream ends when his user is revoked; the tunnel stays.
+        """
+        self.addBob()
+        self.publish(f"{SSH}:visitors=bob+default")
+        self.visitor(token=BOB)
+        visitor = self.visit(DOOR)
+        visitor.say(b"hello?")
+        self.network.settle()
+        revokeUser(self.state / "users.toml", "bob")
+        self.server.reload()
+        self.assertReset(visitor)
+        self.assertUnserved(DOOR)
+        self.visitor("ssh:2223")
+        self.assertServed(2223)
+
+    def test_displaced(self) -> None:
+        """
+        Where the client that publishes is frozen its successor takes the name over;
+        the old visitors are reset, the new ones served.
+        """
+        _, _, visitor = self.visited()
+        for wire in self.network.wires:
+            if wire.getPeer().port == PORT:
+                wire.frozen = True
+                break
+        self.client(SSH, name="next").startService()
+        self.network.elapse(3)
+        self.assertEqual(visitor.ended, "reset")
+        self.assertServed(DOOR)
+
+    def test_contested(self) -> None:
+        """
+        A live one keeps the name, and the other is told in words.
+        """
+        self.visited()
+        self.client(SSH, name="next").startService()
+        self.network.elapse(3)
+        (line,) = (line for line in self.log.lines("warn") if "is refused" in line)
+        self.assertIn("the name ssh is published by laptop from", line)
+
+    def test_another(self) -> None:
+        """
+        Another user does not get the name.
+        """
+        self.addBob()
+        self.publish(SSH)
+        self.client(SSH, name="desk", token=BOB).startService()
+        self.network.settle()
+        (line,) = (line for line in self.log.lines("warn") if "is refused" in line)
+        self.assertIn("the name ssh belongs to another user", line)
+
+    def test_drained(self) -> None:
+        """
+        A client that visits and drains takes no more visitors, and those who are there
+        go on to their end; so do those of a server.
+        """
+        _, desk, visitor = self.visited()
+        draining = Deferred.fromCoroutine(desk.drain(10.0))
+        self.network.elapse(1)
+        self.assertNotIn(DOOR, self.network.accepting)
+        self.services[-1].say(b"hello!")
+        self.network.settle()
+        self.assertEqual(visitor.heard, b"hello!")
+        self.assertNoResult(draining)
+        for one in (visitor, self.services[-1]):
+            one.wire.loseConnection()
+        self.network.elapse(1)
+        self.successResultOf(draining)
+
+    def test_serverDrains(self) -> None:
+        """
+        A server that drains brings nobody to a private tunnel any more.
+        """
+        _, _, visitor = self.visited()
+        draining = Deferred.fromCoroutine(self.server.drain(10.0))
+        self.assertUnserved(DOOR)
+        self.assertIn("the server is stopping", self.log.lines("warn")[-1])
+        self.services[-1].say(b"hello!")
+        self.network.settle()
+        self.assertEqual(visitor.heard, b"hello!")
+        self.assertNoResult(draining)
+        for one in (visitor, self.services[-1]):
+            one.wire.loseConnection()
+        self.network.elapse(1)
+        self.successResultOf(draining)
+
+    def test_counted(self) -> None:
+        """
+        The admin rooms show it as any tunnel, with its visitors and their bytes.
+        """
+        self.visited()
+        self.services[-1].say(b"hi")
+        self.network.settle()
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual(
+            (tunnel.name, tunnel.kind, tunnel.address),
+            ("ssh", "private", "private://ssh"),
+        )
+        self.assertEqual((tunnel.streams, tunnel.received, tunnel.sent), (1, 6, 2))
