@@ -314,12 +314,12 @@ class LoginExampleTests(SynchronousTestCase):
         """
         return lambda: self.values[f"{whose}'s nonce"]
 
-    def test_dial(self) -> None:
+    def test_allowed(self) -> None:
         """
         What has a client dial is what the page has.
         """
         start = Start(1, "", DIAL, "", "tcp/127.0.0.1:5432")
-        self.assertEqual(says("S", "example-dial"), said(start))
+        self.assertEqual(says("S", "example-allowed"), said(start))
 
     def test_conversation(self) -> None:
         """
