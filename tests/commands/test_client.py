@@ -5,7 +5,7 @@ Tests for L{tunnelkit.commands.client}.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.commands import client
 from tunnelkit.commands.client import Options
+from tunnelkit.dialects.remotedialer.allowed import parseAllow
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
@@ -162,6 +163,21 @@ class SettingsTests(OptionsCase):
         )
         self.assertEqual((settings.tunnels, settings.name), ((WEB,), "x"))
 
+    def test_allow(self) -> None:
+        """
+        Whoever only lets the server dial needs no tunnel, here or in a file.
+        """
+        patterns = "tcp/127.0.0.1:5432", "unix/run/app.sock"
+        allowed = tuple(parseAllow(text) for text in patterns)
+        flags = [f"--allow={text}" for text in patterns]
+        settings = self.settings("--server", "vps", *flags)
+        self.assertEqual(settings, replace(DEFAULTS, tunnels=(), allow=allowed))
+        config = self.file(
+            "client.toml", f'server = "vps"\nallow = {[*patterns]}'.replace("'", '"')
+        )
+        self.assertEqual(self.settings("--config", config).allow, allowed)
+        self.assertEqual(self.settings(*NEEDED).allow, ())
+
     def test_visits(self) -> None:
         """
         Whoever only visits needs no tunnel; keys may be beside the file that names
@@ -217,6 +233,13 @@ class RefusalTests(OptionsCase):
     """
     What cannot be used is refused before anything starts, in words that name it.
     """
+
+    def test_allow(self) -> None:
+        """
+        A pattern that is none, with the option.
+        """
+        words = self.refusal(*NEEDED, "--allow", "127.0.0.1:80")
+        self.assertIn("--allow: '127.0.0.1:80' does not say what may be dialled", words)
 
     def test_missing(self) -> None:
         """

@@ -78,6 +78,7 @@ from tunnelkit.wire.native.login import (
     Welcome,
 )
 from tunnelkit.wire.native.messages import (
+    DIAL,
     Bye,
     Certificates,
     Close,
@@ -312,6 +313,13 @@ class LoginExampleTests(SynchronousTestCase):
         Give what makes the nonce of the example.
         """
         return lambda: self.values[f"{whose}'s nonce"]
+
+    def test_allowed(self) -> None:
+        """
+        What has a client dial is what the page has.
+        """
+        start = Start(1, "", DIAL, "", "tcp/127.0.0.1:5432")
+        self.assertEqual(says("S", "example-allowed"), said(start))
 
     def test_conversation(self) -> None:
         """
