@@ -73,6 +73,14 @@ class Clients:
                 self._hear(number, begun)
         return now - begun
 
+    def close(self) -> None:
+        """
+        Leave.
+        """
+        self._poll.close()
+        for client in self._sockets.values():
+            client.close()
+
     def _ask(self, number: int) -> None:
         self._heard[number] = b""
         self._asked[number] = time.perf_counter()

@@ -309,6 +309,20 @@ class TargetsTests(HTTPCase):
         target.say(replying(b"2"))
         self.assertEqual(other.got, replying(b"2"))
 
+    def test_slow(self) -> None:
+        """
+        One that takes its time with a short reply, but is not silent, is not late.
+        """
+        world = self.share(replyTimeout=5)
+        client = world.client(asking(b"/"))
+        target = world.target()
+        target.say(replying(b"slow")[:-4])
+        for byte in b"slow":
+            self.assertEqual(client.got, b"")
+            world.advance(4)
+            target.say(bytes((byte,)))
+        self.assertEqual(client.got, replying(b"slow"))
+
     def test_down(self) -> None:
         """
         While it is down clients wait; then they are told by 502, or are served, if it

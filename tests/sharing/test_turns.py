@@ -152,6 +152,20 @@ class TurnsTests(SharingCase):
         world.advance(2)
         self.assertEqual((client.got, client.wire.ended), (b"SLOW\n", True))
 
+    def test_eachInTime(self) -> None:
+        """
+        That is for each request: a client that never pauses between two may go on.
+        """
+        world = self.world(whole=60)
+        client = world.client(b"a\nb")
+        target = world.target()
+        for _ in range(4):
+            target.say(b"reply\n")
+            world.advance(40)
+            client.say(b"\nb")
+        self.assertEqual(client.got, b"reply\n" * 4)
+        self.assertFalse(client.wire.ended)
+
     def test_closes(self) -> None:
         """
         A client that is told to go, and does not, is closed after a moment; one that

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.sharing.world import SharingCase
 from tests.wire.framings.decoding import answered, asked, splits
 from tunnelkit.wire.framings.contract import (
     Local,
@@ -199,6 +200,46 @@ class TroubleTests(SynchronousTestCase):
             found = Modbus().trouble(trouble, Request(data=READ))
             self.assertEqual(found, Local(told(1, f"11 83 {code}"), close=True))
             self.assertEqual(Modbus().trouble(trouble, None), Local(b"", close=True))
+
+
+class SharingTests(SharingCase):
+    """
+    Clients of one device, through the core.
+    """
+
+    def test_ended(self) -> None:
+        """
+        Where the device ends what reads is asked once more; what writes is not, and its
+        client is told so.
+        """
+        world = self.world(Modbus(), caution=0)
+        client = world.client(READ)
+        world.target().end()
+        target = world.target()
+        ours = target.got
+        self.assertEqual(ours[2:], READ[2:])
+        target.say(ours[:2] + told(0, "11 03 02 002a")[2:])
+        self.assertEqual(client.got, told(1, "11 03 02 002a"))
+        client.say(WRITE)
+        target.end()
+        self.assertEqual((client.got, world.dials), (told(1, "11 86 0b"), []))
+        self.assertTrue(client.wire.ended)
+
+    def test_late(self) -> None:
+        """
+        A late reply never reaches another client, though all use the same transaction,
+        and strays are counted.
+        """
+        world = self.world(Modbus(), replyTimeout=5, caution=0)
+        one, two = world.client(READ), world.client(READ)
+        late = world.target()
+        world.advance(6)
+        self.assertEqual((one.got, late.wire.over), (told(1, "11 83 0b"), "reset"))
+        target = world.target()
+        ours = target.got[:2]
+        target.say(told(77, "11 03 00") + ours + told(0, "11 03 00")[2:])
+        self.assertEqual(two.got, told(1, "11 03 00"))
+        self.assertEqual(world.pool.tally.strays, 1)
 
 
 class MakeTests(SynchronousTestCase):

@@ -130,6 +130,8 @@ class Hearing:
                 return
             event = self._requests.next()
             if event is not None:
+                # What comes behind it has a time of its own.
+                self._limits.drop("whole")
                 self._client.take(event)
             elif self._held:
                 data = bytes(self._held)

@@ -124,7 +124,7 @@ class Reply:
     short reply is better collected, so that nobody gets half of one.
 
     @ivar data: what the client gets, which may be other bytes than the target's; may be
-        empty.
+        empty, which says no more than that the target is not silent.
     @ivar last: whether the reply ends with it.  Interim replies are not the last.
     @ivar close: with C{last}: whether the client is to be closed behind it.
     @ivar spent: with C{last}: whether the target's connection must not be used again,

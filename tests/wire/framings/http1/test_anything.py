@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -112,6 +112,7 @@ class SameTests(SynchronousTestCase):
     What goes out is what came in.
     """
 
+    @settings(deadline=None)
     @given(FIELDS, CONTENT, FIELDS, st.booleans(), CUTS)
     def test_requests(
         self,
@@ -140,6 +141,7 @@ class SameTests(SynchronousTestCase):
             self.assertEqual(parsed.body, b"".join(content))
             self.assertEqual(parsed.trailers, trailers if chunked else [])
 
+    @settings(deadline=None)
     @given(FIELDS, CONTENT, FIELDS, st.sampled_from(["length", "chunks", "end"]), CUTS)
     def test_replies(
         self,
@@ -188,6 +190,7 @@ class AnythingTests(SynchronousTestCase):
         (parsed,) = parsedRequests(request.data)
         return parsed
 
+    @settings(deadline=None)
     @given(st.lists(ANYTHING, max_size=20), CUTS)
     def test_fromClients(self, pieces: list[bytes], places: list[int]) -> None:
         """
@@ -196,6 +199,7 @@ class AnythingTests(SynchronousTestCase):
         for request in requests(b"".join(pieces), places):
             self.assertOne(request)
 
+    @settings(deadline=None)
     @given(
         st.lists(st.tuples(st.integers(0, 400), ANYTHING), max_size=3), CUTS, CONTENT
     )
@@ -214,6 +218,7 @@ class AnythingTests(SynchronousTestCase):
         for request in requests(changed(counted + chunked, changes), places):
             self.assertOne(request)
 
+    @settings(deadline=None)
     @given(st.lists(ANYTHING, max_size=20), CUTS, ASKERS, st.booleans())
     def test_fromTargets(
         self, pieces: list[bytes], places: list[int], askers: list[Asker], end: bool
@@ -223,6 +228,7 @@ class AnythingTests(SynchronousTestCase):
         """
         self.assertReplies(b"".join(pieces), places, askers, end)
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 300), ANYTHING), max_size=3), CUTS, ASKERS)
     def test_almostReplies(
         self, changes: list[tuple[int, bytes]], places: list[int], askers: list[Asker]

@@ -175,8 +175,8 @@ class RepliesTests(SynchronousTestCase):
         no client half a reply; a long one, or one that may take its time, as it comes.
         """
         head = message(OK, b"Content-Length: %d" % Limits().whole)
-        *none, last = told(head, bytes(Limits().whole - 1), b"\0")
-        self.assertEqual(none, [])
+        silence, last = told(head, bytes(Limits().whole - 1), b"\0")
+        self.assertEqual(silence, Reply(data=b"", last=False))
         self.assertEqual(last, Reply(data=head + bytes(Limits().whole)))
         for head, first in (
             (message(OK, b"Content-Length: %d" % (Limits().whole + 1)), b"a"),
@@ -362,6 +362,17 @@ class NonsenseTests(SynchronousTestCase):
             ),
         ):
             self.assertNonsense(data, f"its reply is no good: {reason}")
+
+    def test_largest(self) -> None:
+        """
+        A head with a hundred fields, and one of 32 KiB, are good ones.
+        """
+        ending = b"Content-Length: 0"
+        many = message(OK, *[b"A: b"] * 99, ending)
+        self.assertEqual(told(many), [Reply(data=many)])
+        room = Limits().head - len(message(OK, b"A: ", ending))
+        long = message(OK, b"A: " + b"a" * room, ending)
+        self.assertEqual(told(long), [Reply(data=long)])
 
     def test_chunks(self) -> None:
         """

@@ -36,7 +36,7 @@ class PassedOnTests(SynchronousTestCase):
         """
         counted = message(*POST, b"Content-Length: 11", body=b"GET / HTTP\0")
         chunked = message(*POST, b"Transfer-Encoding: Chunked")
-        stream = GET + counted + b"\r\n" + chunked + CHUNKS + GET
+        stream = b"\r\n" + GET + counted + b"\r\n" + chunked + CHUNKS + GET
         wanted = [
             Request(data=GET, repeatable=True, label=Asker()),
             Request(data=counted, label=Asker()),

@@ -128,9 +128,9 @@ class HTTPReplies:
         ended = self._ended and isinstance(self._body, Endless)
         if self._body.done or ended:
             return self._last(self._taken())
-        if self._whole or not self._pieces:
-            return None
-        return Reply(data=self._taken(), last=False)
+        if self._whole:
+            return Reply(data=b"", last=False) if data else None
+        return Reply(data=self._taken(), last=False) if self._pieces else None
 
     def _taken(self) -> bytes:
         pieces, self._pieces = self._pieces, []
