@@ -127,7 +127,7 @@ class PassedOnTests(SynchronousTestCase):
         for line, host in (
             (b"OPTIONS *", b"x"),
             (b"GET http://X.Example:80/a?b", b"x.example"),
-            (b"GET http://x", b"X:80"),
+            (b"GET HTTP://x", b"X:80"),
             (b"GET https://x:443/", b"x:"),
             (b"GET http://[::1]:8080/", b"[::1]:8080"),
             (b"GET /http://y/", b"x"),
