@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelkit.commands import client
 from tunnelkit.commands.client import Options
-from tunnelkit.dialects.remotedialer.allowed import parseAllow
+from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.spec import TunnelSpec
