@@ -188,6 +188,7 @@ class SettingsTests(OptionsCase):
         )
         self.assertEqual(settings.socks, (HostPort("127.0.0.1", 1080),))
         self.assertEqual(settings.keys, (("ssh", key),))
+        self.assertIn(f"can read the secret in {path}: run", options.warnings[0])
         self.assertIn(f"run chmod 600 {path}", options.warnings[0])
         only = self.settings("--server", "vps", "--socks", "1080")
         self.assertEqual((only.tunnels, only.visits), ((), ()))

@@ -307,7 +307,7 @@ class ConfiguredOptions(CommandOptions):
     def _textIn(self, given: Given, name: str) -> str:
         path = given.path(name)
         content = _readText(str(path))
-        self._warnOfFile(path)
+        self._warnOfFile(path, "secret")  # a key, most often
         return content
 
     def _warnOfToken(self, token: Given) -> None:
@@ -319,10 +319,10 @@ class ConfiguredOptions(CommandOptions):
         else:
             self._warnOfFile(Path(self["config"]).absolute())
 
-    def _warnOfFile(self, path: Path) -> None:
+    def _warnOfFile(self, path: Path, what: str = "token") -> None:
         if os.name == "posix" and path.stat().st_mode & 0o004:
             self.warnings.append(
-                f"every user of this machine can read the token in {path}:"
+                f"every user of this machine can read the {what} in {path}:"
                 f" run chmod 600 {path}"
             )
 
