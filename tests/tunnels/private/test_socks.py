@@ -170,6 +170,22 @@ class SocksTests(SocksCase):
         error = self.assertRaises(StartFailed, client.startService)
         self.assertIn("--socks: cannot listen on 127.0.0.1:1080: Address", str(error))
 
+    def test_keyCase(self) -> None:
+        """
+        A browser that writes names in small letters does not get past the key of a
+        tunnel with capitals: what it says is encrypted, or goes nowhere.
+        """
+        key = newEndKey(self.now)
+        self.stop(self.socks)
+        client = self.client(socks=(str(SOCKS),), name="desk", keys=(("SSH", key),))
+        client.startService()
+        self.network.settle()
+        # A server that means ill has a tunnel of that other name, without a key.
+        self.publish(SSH)
+        program = self.ask(HELLO, asks("ssh.tunnel"))
+        self.assertEqual(program.heard[2:], Reply.NOT_ALLOWED.message)
+        self.assertEqual(self.services, [])
+
     def test_key(self) -> None:
         """
         A tunnel that is encrypted from end to end is reached with its key.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from tests.fakes import FakeEnd, FakeRelay, FakeWork, TimedCase
@@ -14,6 +15,7 @@ from tests.logs import Log
 from tunnelkit.control.session import Refusal
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IStreamEnd, Outcome
+from tunnelkit.relay.best import relayFor
 from tunnelkit.tunnels.private.doors import Doors
 from tunnelkit.tunnels.private.spec import parseVisit
 from tunnelkit.tunnels.private.visit import WAITING, Visit
@@ -175,6 +177,17 @@ class VisitTests(VisitCase):
         error = self.assertRaises(StartFailed, doors.open)
         self.assertIn("--visit web: cannot listen on 127.0.0.1:2224: ", str(error))
         self.assertEqual(list(self.relay.ports), [PORT])
+
+    def test_noDirectory(self) -> None:
+        """
+        A socket in a directory that is not there is named, with what to do, as a port
+        is that is taken.
+        """
+        spec = parseVisit("ssh:unix=/no/such/directory/ssh")
+        visit = Visit(spec, relayFor(reactor), self.clock, self.dial)
+        error = str(self.assertRaises(StartFailed, visit.start))
+        self.assertIn(f"--visit ssh: cannot listen on {spec.at}: No such file", error)
+        self.assertIn("name a path in a directory that is there", error)
 
 
 class EverywhereTests(VisitCase):

@@ -139,13 +139,23 @@ class SocksDoor:
                 f"it asked for {legible(host)!r}: only private tunnels are here, as"
                 " NAME.tunnel",
             )
-        return name
+        return self._keyed(name)
 
     def sealingOf(self, name: str) -> Sealing | None:
         """
         Give what is said at a tunnel is encrypted by, or None.
         """
         return self._sealings.get(name)
+
+    def _keyed(self, name: str) -> str:
+        """
+        Give the name as C{--key} has it.  Programs may write a host's name in small
+        letters: what has a key must not be reached without it for that.
+        """
+        if name in self._sealings:
+            return name
+        folded = name.casefold()
+        return next((own for own in self._sealings if own.casefold() == folded), name)
 
 
 class _Programs(ServerFactory):

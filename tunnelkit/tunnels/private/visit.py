@@ -186,6 +186,11 @@ class Visit:
             self._port = self._relay.listen(spec.at, self._arrived)
         except CannotListenError as e:
             raise StartFailed(deaf(spec, e)) from e
+        except OSError as e:  # of the lock beside a socket's path
+            raise StartFailed(
+                f"--visit {spec.name}: cannot listen on {spec.at}: {e.strerror}: name"
+                " a path in a directory that is there and that the client may write"
+            ) from e
         self._log.info(
             "{at} leads to the private tunnel {name}", at=str(spec.at), name=spec.name
         )
