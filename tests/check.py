@@ -26,11 +26,16 @@ TESTS: Final = Path(__file__).parent
 FUNCTIONAL: Final = "tests.functional"
 
 PATIENT: Final = tuple(
-    f"{FUNCTIONAL}.test_{name}" for name in ("commands", "minute", "nats", "portals")
+    f"{FUNCTIONAL}.test_{name}"
+    for name in (
+        *("commands", "minute", "nats", "portals"),
+        *("embedding", "httpshares", "modbus", "private", "redis", "sharing"),
+    )
 )
 """
-Tests that wait for most of their time, for what does not hurry: a NAT that forgets, a
-visitor who stalls for a minute.  They mind no company.
+Tests that wait for most of their time, for what does not hurry, such as a NAT that
+forgets or a visitor who stalls for a minute, and those that load nothing.  They mind no
+company.
 """
 
 
