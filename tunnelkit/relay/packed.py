@@ -2,23 +2,22 @@
 """
 Packed: the end of a work connection whose streams are compressed.
 
-It stands between a join and the work connection, whatever that is, and passes on what
-they say to each other; only the bytes are others.  Each direction is packed by itself
-and flushed at each write.  What is unpacked is passed on in pieces: the next one is not
-made before there is room for it, and others have their turn in between, so that no
-few bytes from outside can fill the memory or keep the loop.
+Each direction is packed by itself and flushed at each write.  What is unpacked is
+passed on in pieces: the next one is not made before there is room for it, and others
+have their turn in between, so that no few bytes from outside can fill the memory or
+keep the loop.
 """
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd
 from tunnelkit.relay.connection import BUFFER
-from tunnelkit.relay.stream import Attachable, Receiver, Stream
+from tunnelkit.relay.stream import Receiver
+from tunnelkit.relay.wrapped import Wrapped
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.packing import PACKERS, UNPACKERS, Packer, Unpacker
@@ -57,12 +56,9 @@ class Packing:
         return Packed(work, self)
 
 
-@implementer(IEnd)
-class Packed:
+class Packed(Wrapped):
     """
-    A work connection, as a join sees it, and its join, as the work connection does.
-
-    @ivar count: bytes that came, as they came.
+    A work connection whose streams are compressed.
     """
 
     __slots__ = (
@@ -72,21 +68,13 @@ class Packed:
         "_packer",
         "_packing",
         "_paused",
-        "_receiver",
-        "_stream",
         "_unpacker",
         "_unpacks",
-        "_work",
-        "count",
     )
 
-    _stream: Stream
-
     def __init__(self, work: IEnd, packing: Packing) -> None:
-        self.count = 0
-        self._work = work
+        super().__init__(work)
         self._packing = packing
-        self._receiver: Receiver | None = None
         self._packer: Packer | None = None
         self._unpacker: Unpacker | None = None
         self._open = True
@@ -95,48 +83,7 @@ class Packed:
         self._unpacks = False
         self._later: IDelayedCall | None = None
 
-    @property
-    def peer(self) -> str:
-        """
-        Who is at the other side.
-        """
-        return self._work.peer
-
-    @property
-    def local(self) -> str:
-        """
-        The address that the other side came to.
-        """
-        return self._work.local
-
-    def abort(self) -> None:
-        """
-        Reset the connection.
-        """
-        self._work.abort()
-
-    def attach(self, receiver: Receiver) -> Stream:
-        """
-        Tell C{receiver} what happens here.
-        """
-        self._receiver = receiver
-        self._stream = cast(Attachable, self._work).attach(self)
-        return self
-
     # What the join does.
-
-    @property
-    def releaseEnds(self) -> bool:
-        """
-        Whether to release it is enough, which is for the work connection to say.
-        """
-        return self._stream.releaseEnds
-
-    def announce(self, opening: bytes) -> None:
-        """
-        Write what is a frame already.
-        """
-        self._stream.announce(opening)
 
     def write(self, data: bytes) -> None:
         """
@@ -152,21 +99,13 @@ class Packed:
         self._finishPacking()
         return self._stream.finish()
 
-    def reset(self, code: ResetCode, reason: str) -> None:
-        """
-        Fail the stream towards the other side.
-        """
-        self._forget()
-        self._stream.reset(code, reason)
-
     def release(self) -> None:
         """
         The join is over.
         """
         # It may leave it to the work connection to end this direction.
         self._finishPacking()
-        self._forget()
-        self._stream.release()
+        super().release()
 
     def pauseReading(self) -> None:
         """
@@ -181,12 +120,6 @@ class Packed:
         """
         self._paused = False
         self._goOn()
-
-    def unsent(self) -> int:
-        """
-        What the work connection knows of it.
-        """
-        return self._stream.unsent()
 
     # What the work connection says.
 
@@ -209,41 +142,6 @@ class Packed:
         self._ended = True
         self._unpack()
 
-    def left(self) -> None:
-        """
-        Pass that on.
-        """
-        if self._receiver is not None:
-            self._receiver.left()
-
-    def delivered(self) -> None:
-        """
-        Pass that on.
-        """
-        if self._receiver is not None:
-            self._receiver.delivered()
-
-    def failed(self, code: ResetCode, reason: str) -> None:
-        """
-        Pass that on: nobody needs what waits.
-        """
-        if self._receiver is not None:
-            self._receiver.failed(code, reason)
-
-    def blocked(self) -> None:
-        """
-        Pass that on.
-        """
-        if self._receiver is not None:
-            self._receiver.blocked()
-
-    def ready(self) -> None:
-        """
-        Pass that on.
-        """
-        if self._receiver is not None:
-            self._receiver.ready()
-
     # Packing.
 
     def _packed(self) -> Packer:
@@ -263,8 +161,9 @@ class Packed:
             self._packer = None
 
     def _forget(self) -> None:
+        super()._forget()
         self._open = False
-        self._receiver = self._packer = self._unpacker = None
+        self._packer = self._unpacker = None
         if self._later is not None:
             self._later.cancel()
             self._later = None

@@ -3,11 +3,10 @@
 Sealed: the end of a stream on which two clients encrypt what they say to each other,
 so that the server in between sees ciphertext and nothing else.
 
-It stands between a join and the work connection, whatever that is, as
-L{tunnelkit.relay.packed} does.  Inside the stream is TLS 1.3 in which each side shows
-the certificate of the one key that both have, and takes no other; the protocol that
-they name to each other is that of this one tunnel, so that the server cannot bring a
-visitor to another tunnel of the same key.
+Inside the stream is TLS 1.3 in which each side shows the certificate of the one key
+that both have, and takes no other; the protocol that they name to each other is that of
+this one tunnel, so that the server cannot bring a visitor to another tunnel of the same
+key.
 
 A half-close is a close_notify and then the stream's own end.  An end without it is a
 truncated stream, which is reset.
@@ -15,14 +14,14 @@ truncated stream, which is reset.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IDelayedCall
-from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd
-from tunnelkit.relay.stream import Attachable, Receiver, Stream
+from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.wrapped import Wrapped
 from tunnelkit.wire.codes import ResetCode
 
 if TYPE_CHECKING:
@@ -39,12 +38,9 @@ _PLAIN: Final = "the other client does not encrypt as this one does"
 _TRUNCATED: Final = "the stream ended in the midst of its TLS: some of it is lost"
 
 
-@implementer(IEnd)
-class Sealed:
+class Sealed(Wrapped):
     """
-    A work connection, as a join sees it, and its join, as the work connection does.
-
-    @ivar count: bytes of ciphertext that came.
+    A work connection under a TLS of its two clients' own.
     """
 
     __slots__ = (
@@ -56,25 +52,17 @@ class Sealed:
         "_open",
         "_paused",
         "_reads",
-        "_receiver",
         "_sealing",
         "_shaking",
-        "_stream",
         "_tls",
-        "_work",
-        "count",
     )
-
-    _stream: Stream
 
     def __init__(
         self, work: IEnd, sealing: Sealing, tls: SSL.Connection, client: bool
     ) -> None:
-        self.count = 0
-        self._work = work
+        super().__init__(work)
         self._sealing = sealing
         self._tls = tls
-        self._receiver: Receiver | None = None
         self._deadline: IDelayedCall | None = None
         self._shaking = True
         self._open = True
@@ -89,47 +77,24 @@ class Sealed:
         else:
             tls.set_accept_state()
 
-    @property
-    def peer(self) -> str:
-        """
-        Who is at the other side.
-        """
-        return self._work.peer
-
-    @property
-    def local(self) -> str:
-        """
-        The address that the other side came to.
-        """
-        return self._work.local
-
-    def abort(self) -> None:
-        """
-        Reset the connection.
-        """
-        self._work.abort()
-
     def attach(self, receiver: Receiver) -> Stream:
         """
         Tell C{receiver} what happens here.
         """
-        self._receiver = receiver
         # Nothing can be said before the handshake.
         receiver.blocked()
         clock = self._sealing.clock
         self._deadline = clock.callLater(SHAKING, self._late)
-        self._stream = cast(Attachable, self._work).attach(self)
-        return self
+        return super().attach(receiver)
 
     # What the join does.
 
-    releaseEnds: Final = False
-
-    def announce(self, opening: bytes) -> None:
+    @property
+    def releaseEnds(self) -> bool:
         """
-        Write what is a frame already.
+        An end is said within TLS first.
         """
-        self._stream.announce(opening)
+        return False
 
     def write(self, data: bytes) -> None:
         """
@@ -149,20 +114,6 @@ class Sealed:
         self._close()
         return self._stream.finish()
 
-    def reset(self, code: ResetCode, reason: str) -> None:
-        """
-        Fail the stream towards the other side.
-        """
-        self._forget()
-        self._stream.reset(code, reason)
-
-    def release(self) -> None:
-        """
-        The join is over.
-        """
-        self._forget()
-        self._stream.release()
-
     def pauseReading(self) -> None:
         """
         Take no more bytes.
@@ -179,12 +130,6 @@ class Sealed:
         self._goOn()
         if self._receiver is not None and not self._paused:
             self._stream.resumeReading()
-
-    def unsent(self) -> int:
-        """
-        What the work connection knows of it.
-        """
-        return self._stream.unsent()
 
     # What the work connection says.
 
@@ -204,40 +149,21 @@ class Sealed:
         self._ended = True
         self._goOn()
 
-    def left(self) -> None:
-        """
-        Never said by a work connection.
-        """
-
-    def delivered(self) -> None:
-        """
-        Pass that on.
-        """
-        if self._receiver is not None:
-            self._receiver.delivered()
-
-    def failed(self, code: ResetCode, reason: str) -> None:
-        """
-        Pass that on: nobody needs what waits.
-        """
-        if self._receiver is not None:
-            self._receiver.failed(code, reason)
-
     def blocked(self) -> None:
         """
         Pass that on.
         """
         self._full = True
-        if self._receiver is not None and not self._shaking:
-            self._receiver.blocked()
+        if not self._shaking:
+            super().blocked()
 
     def ready(self) -> None:
         """
         Pass that on.
         """
         self._full = False
-        if self._receiver is not None and not self._shaking:
-            self._receiver.ready()
+        if not self._shaking:
+            super().ready()
 
     # TLS.
 
@@ -349,8 +275,8 @@ class Sealed:
             self._receiver.failed(ResetCode.SEALED, reason)
 
     def _forget(self) -> None:
+        super()._forget()
         self._open = False
-        self._receiver = None
         self._cancel()
 
     def _cancel(self) -> None:
