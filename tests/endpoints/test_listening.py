@@ -395,6 +395,30 @@ class ComebackTests(EndpointCase):
         self.assertEqual([event.name for event in refused], ["site"])
         self.assertIn("9000", refused[0].reason)
 
+    def test_watchBug(self) -> None:
+        """
+        A program that fails at being told has the tunnel all the same, each time; and
+        the log has the bug.
+        """
+
+        def broken(event: Event) -> None:
+            raise RuntimeError("a bug")
+
+        described: Any = self.endpoint("name=site", "port=9000")
+        endpoint = TunnelServerEndpoint(
+            self.network, described._settings, described._spec, watch=broken
+        )
+        opening = endpoint.listen(Program()).addCallback(self.ports.append)
+        self.network.settle()
+        self.successResultOf(opening)
+        self.stop(self.server)
+        self.network.elapse(2)
+        self.assertNotIn(PUBLIC, self.network.ports)
+        self.serve()
+        self.network.elapse(16)
+        self.assertIn(PUBLIC, self.network.ports)
+        self.assertGreater(len(self.flushLoggedErrors(RuntimeError)), 2)
+
     def test_stopsWhileAway(self) -> None:
         """
         Who stops listening while the server is away waits for nobody.
