@@ -345,6 +345,24 @@ class PendingTests(EndpointCase):
         self.assertNotIn(PUBLIC, self.network.ports)
         self.assertEqual(len(next(iter(self.server._sessions)).tunnels), 1)
 
+    def test_cancelAndAgain(self) -> None:
+        """
+        Who cancels and tries again at once, as with C{wait} in a loop, has the tunnel:
+        he is not in his own way.
+        """
+        self.listening("name=other", "port=9001")
+        for _ in range(3):
+            pending = self.endpoint("name=site", "port=9000").listen(Program())
+            pending.addErrback(lambda failure: failure.trap(CancelledError))
+            pending.cancel()
+        program, _ = self.listening("name=site", "port=9000")
+        self.network.elapse(20)
+        self.assertEqual(self.log.lines("warn"), [])
+        visitor = self.visit()
+        self.assertEqual(len(program.visitors), 1)
+        visitor.wire.loseConnection()
+        self.network.settle()
+
 
 class ComebackTests(EndpointCase):
     """
