@@ -178,11 +178,13 @@ class DialTests(NativeCase):
 
     def test_nothingAllowed(self) -> None:
         """
-        A client that was told nothing allows nothing.
+        A client that was told nothing allows nothing, and says what it lacks.
         """
         self.begin(name="other")
         why = self.refusal(name=ClientName("default", "other"))
-        self.assertEqual(why, "the client does not publish that")
+        self.assertEqual(
+            why, "the client lets nothing be dialled: start it with --allow"
+        )
 
     def test_onlyAllow(self) -> None:
         """
