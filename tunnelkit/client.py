@@ -7,7 +7,7 @@ services; when the server is away it waits for it to come back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -31,11 +31,14 @@ from tunnelkit.tunnels.localudp import LocalUDP
 from tunnelkit.tunnels.publisher import Publisher
 from tunnelkit.tunnels.spec import TunnelSpec
 from tunnelkit.wire.codes import LOST, ResetCode
-from tunnelkit.wire.native.messages import Closed, Flow, Start
+from tunnelkit.wire.native.messages import DIAL, Closed, Flow, Start
 from tunnelkit.wire.sniff import OPENING
 
 if TYPE_CHECKING:
     from tunnelkit.tunnels.private.doors import Doors
+
+_UNKNOWN: Final = "the client does not publish that"
+_UNALLOWED: Final = "the client lets nothing be dialled: start it with --allow"
 
 
 class Client(Publisher):
@@ -174,7 +177,9 @@ class Client(Publisher):
         """
         local = self._locals.get(start.tunnel)
         if local is None or start.kind != local.spec.kind:
-            work.refuse(ResetCode.DENIED, "the client does not publish that")
+            work.refuse(
+                ResetCode.DENIED, _UNALLOWED if start.kind == DIAL else _UNKNOWN
+            )
         else:
             local.started(work, start)
 

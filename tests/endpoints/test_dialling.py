@@ -115,6 +115,25 @@ class DiallingTests(EndpointCase):
         self.network.elapse(1)
         self.assertEqual(shared._here.get(self.network, {}), {})
 
+    def test_awayIsOver(self) -> None:
+        """
+        Who has failed to reach a server does not try on behind the program's back, and
+        the log does not say that he does.
+        """
+        self.stop(self.server)
+        self.network.elapse(1)
+        for described in self.dialling("sum"), self.dialling("sum"):
+            dialled = described.connect(Program())
+            self.network.settle()
+            self.failureResultOf(dialled, NotReached)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+        self.assertEqual(
+            [line for line in self.log.lines("warn") if "trying again" in line], []
+        )
+        self.serve()
+        self.network.elapse(60)
+        self.assertEqual(len(self.server._sessions), 0)
+
     def test_late(self) -> None:
         """
         Nobody waits for ever.

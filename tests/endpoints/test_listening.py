@@ -345,6 +345,24 @@ class PendingTests(EndpointCase):
         self.assertNotIn(PUBLIC, self.network.ports)
         self.assertEqual(len(next(iter(self.server._sessions)).tunnels), 1)
 
+    def test_cancelAndAgain(self) -> None:
+        """
+        Who cancels and tries again at once, as with C{wait} in a loop, has the tunnel:
+        he is not in his own way.
+        """
+        self.listening("name=other", "port=9001")
+        for _ in range(3):
+            pending = self.endpoint("name=site", "port=9000").listen(Program())
+            pending.addErrback(lambda failure: failure.trap(CancelledError))
+            pending.cancel()
+        program, _ = self.listening("name=site", "port=9000")
+        self.network.elapse(20)
+        self.assertEqual(self.log.lines("warn"), [])
+        visitor = self.visit()
+        self.assertEqual(len(program.visitors), 1)
+        visitor.wire.loseConnection()
+        self.network.settle()
+
 
 class ComebackTests(EndpointCase):
     """
@@ -394,6 +412,30 @@ class ComebackTests(EndpointCase):
         refused = [event for event in told if isinstance(event, Refused)]
         self.assertEqual([event.name for event in refused], ["site"])
         self.assertIn("9000", refused[0].reason)
+
+    def test_watchBug(self) -> None:
+        """
+        A program that fails at being told has the tunnel all the same, each time; and
+        the log has the bug.
+        """
+
+        def broken(event: Event) -> None:
+            raise RuntimeError("a bug")
+
+        described: Any = self.endpoint("name=site", "port=9000")
+        endpoint = TunnelServerEndpoint(
+            self.network, described._settings, described._spec, watch=broken
+        )
+        opening = endpoint.listen(Program()).addCallback(self.ports.append)
+        self.network.settle()
+        self.successResultOf(opening)
+        self.stop(self.server)
+        self.network.elapse(2)
+        self.assertNotIn(PUBLIC, self.network.ports)
+        self.serve()
+        self.network.elapse(16)
+        self.assertIn(PUBLIC, self.network.ports)
+        self.assertGreater(len(self.flushLoggedErrors(RuntimeError)), 2)
 
     def test_stopsWhileAway(self) -> None:
         """

@@ -157,6 +157,7 @@ class ServerTests(StringCase):
         ):
             error = self.assertRaises(ValueError, self.server, text)
             self.assertIn(words, str(error))
+            self.assertNotIn("example.org: tunnel:", str(error))
             self.assertNotIn(TOKEN.secret, str(error))
 
     def test_noToken(self) -> None:

@@ -106,6 +106,8 @@ class Comeback:
             self._failed(reason)
             return
         self.missed(reason)
+        if not self._running:
+            return  # whoever was told has had enough
         if reason != self._said:
             self._said = reason
             self._log.warn("{reason}; trying again", reason=reason)

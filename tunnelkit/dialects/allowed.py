@@ -14,6 +14,7 @@ from typing import Final
 
 from tunnelkit.wire.address import (
     HIGHEST,
+    LONGEST_PATH,
     HostPort,
     LocalAddress,
     SocketPath,
@@ -117,6 +118,7 @@ def parseTarget(network: str, text: str) -> LocalAddress:
     if network == UNIX:
         path = "/" + text.lstrip("/")
         _checkPath(path)
+        _checkLength(path)
         return SocketPath(path)
     if network not in TCP:
         raise ValueError(f"{network[:20]} is not carried here, only tcp and unix")
@@ -149,6 +151,17 @@ def _ports(text: str) -> tuple[int, int]:
     if last < first:
         raise ValueError(f"{text!r} is no range of ports: the first is the higher one")
     return first, last
+
+
+def _checkLength(path: str) -> None:
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        raise ValueError("a path that is no UTF-8 cannot be asked for") from None
+    if length > LONGEST_PATH:
+        raise ValueError(
+            f"a socket's path has {LONGEST_PATH} bytes at most, this one {length}"
+        )
 
 
 def _checkPath(path: str) -> None:

@@ -251,11 +251,18 @@ class TunnelPort:
             event = Refused(wanted.spec.name, wanted.reason)
         if event is not None and event != self._last:
             self._last = event
-            self._watch(event)
+            self._tell(event)
         if wanted.address and self._opening is not None:
             self._over()
             opening, self._opening = self._opening, None
             opening.callback(self)
+
+    def _tell(self, event: Event) -> None:
+        try:
+            self._watch(event)
+        except Exception:
+            # Others share the connection, which is to come back whoever fails.
+            self._log.failure("a bug at who watches {name}", name=self._spec.name)
 
     def _cancelled(self, opening: Deferred[IListeningPort]) -> None:
         self._opening = None

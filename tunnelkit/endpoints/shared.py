@@ -9,6 +9,7 @@ Then it ends as a client does that is told to stop: nothing that was sent is los
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -55,6 +56,8 @@ class SharedClient(Client):
         self._comeback.missed = self._missed
         self._watching: dict[Wanted, Callable[[], None]] = {}
         self._former: set[LocalTCP] = set()
+        # Names that were withdrawn before the server had answered, and how often.
+        self._pending: Counter[str] = Counter()
         self._dials: dict[Deferred[None], None] = {}
         self._conversations = 0
         self._parting = False
@@ -98,9 +101,15 @@ class SharedClient(Client):
         self._locals[spec.name] = local
         self._watching[wanted] = changed
         self.tunnels = (*self.tunnels, wanted)
-        if self._line is not None and self._line.welcome:
-            wanted.ask(self._line.channel)
+        self._ask(wanted)
         return wanted
+
+    def _ask(self, wanted: Wanted) -> None:
+        if self._line is None or not self._line.welcome:
+            return
+        # To the server it would be there twice, until the former is closed.
+        if not self._pending[wanted.spec.name]:
+            wanted.ask(self._line.channel)
 
     def withdraw(self, wanted: Wanted) -> Deferred[None]:
         """
@@ -112,6 +121,9 @@ class SharedClient(Client):
         del self._watching[wanted]
         self.tunnels = tuple(each for each in self.tunnels if each is not wanted)
         opened = wanted.address
+        if wanted.pending is not None:
+            self._pending[wanted.spec.name] += 1
+            wanted.pending.addCallback(self._answeredLate, wanted.spec.name)
         wanted.forget()
         withdrawn: Deferred[None] = succeed(None)
         if opened and self._line is not None:
@@ -120,6 +132,12 @@ class SharedClient(Client):
         # Until then a visitor may be on his way here.
         withdrawn.addCallback(self._withdrawn, wanted.spec.name, local)
         return withdrawn
+
+    def _answeredLate(self, _: None, name: str) -> None:
+        self._pending[name] -= 1
+        for wanted in self.tunnels:
+            if wanted.spec.name == name and wanted.pending is None:
+                self._ask(wanted)
 
     def _withdrawn(self, _: None, name: str, local: LocalTCP) -> Deferred[None]:
         if self._locals.get(name) is local:

@@ -130,15 +130,11 @@ class _Options:
         # Each is read by itself, so that what is wrong is said with its name.
         self.take("fingerprint", parseFingerprint, None)
         client = self.take("client", _clientName, "")
+        fingerprint = self.take("fingerprint", str, "")
+        verify = self.take("verify", _truth, False)
+        insecure = self.take("insecure", _truth, False)
         try:
-            return login(
-                self._server,
-                token,
-                client,
-                self.take("fingerprint", str, ""),
-                self.take("verify", _truth, False),
-                self.take("insecure", _truth, False),
-            )
+            return login(self._server, token, client, fingerprint, verify, insecure)
         except ValueError as e:
             raise self.wrong(str(e)) from None
 

@@ -6,7 +6,7 @@ Wanted: a tunnel that the client's user asked for, until the server gives it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -54,6 +54,8 @@ class Wanted:
     @ivar spec: what the user said of it.
     @ivar address: its public address, or empty while it has none.
     @ivar refused: why it was refused for good, or empty.
+    @ivar pending: fires with None after the server's answer has been dealt with; None
+        while no answer is waited for.
     """
 
     _log = Logger()
@@ -77,6 +79,7 @@ class Wanted:
         self.spec = spec
         self.address = ""
         self.refused = ""
+        self.pending: Deferred[Any] | None = None
         self._clock = clock
         self._random = random
         self._changed = changed
@@ -120,7 +123,7 @@ class Wanted:
 
     def _ask(self, channel: Asked) -> None:
         spec = self.spec
-        asked = channel.open(
+        asked: Deferred[Any] = channel.open(
             lambda id: Open(
                 id,
                 spec.name,
@@ -132,12 +135,19 @@ class Wanted:
                 spec.key is not None,
             )
         )
+        self.pending = asked
+        asked.addBoth(self._heard, asked)
         asked.addCallbacks(
             self._opened, self._ebOpen, callbackArgs=(channel,), errbackArgs=(channel,)
         )
         asked.addErrback(
             lambda failure: self._log.failure("a bug at asking for a tunnel", failure)
         )
+
+    def _heard(self, result: Any, asked: Deferred[Any]) -> Any:
+        if self.pending is asked:
+            self.pending = None
+        return result
 
     def _opened(self, opened: Opened, channel: Asked) -> None:
         if channel is not self._channel:

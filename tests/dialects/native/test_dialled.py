@@ -178,11 +178,13 @@ class DialTests(NativeCase):
 
     def test_nothingAllowed(self) -> None:
         """
-        A client that was told nothing allows nothing.
+        A client that was told nothing allows nothing, and says what it lacks.
         """
         self.begin(name="other")
         why = self.refusal(name=ClientName("default", "other"))
-        self.assertEqual(why, "the client does not publish that")
+        self.assertEqual(
+            why, "the client lets nothing be dialled: start it with --allow"
+        )
 
     def test_onlyAllow(self) -> None:
         """
@@ -214,6 +216,18 @@ class DialTests(NativeCase):
         self.assertEqual(words, "no client default/nobody is connected")
         self.assertIn("cannot be dialled: ", self.refusal("sctp/127.0.0.1:80"))
         self.assertIn("cannot be dialled: ", self.refusal("127.0.0.1"))
+
+    def test_unsayable(self) -> None:
+        """
+        One that no client could be asked for is an error, too, and costs no stream and
+        no work connection.
+        """
+        (session,) = self.server._sessions
+        before = session.works.counts if session.works is not None else None
+        self.assertIn("at most", self.refusal(f"unix/{'a' * 100_000}"))
+        self.assertIn("UTF-8", self.refusal("unix/run/\udcff"))
+        assert session.works is not None
+        self.assertEqual((session.streams, session.works.counts), (0, before))
 
     def test_revoked(self) -> None:
         """

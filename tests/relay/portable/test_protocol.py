@@ -85,6 +85,22 @@ class Producer:
         return lambda: self.asked.append(name.removesuffix("Producing"))
 
 
+class Broken(Producer):
+    """
+    Has a bug in one thing that it is asked for.
+    """
+
+    def __init__(self, broken: str) -> None:
+        super().__init__()
+        self.broken = broken
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fail if name == self.broken else super().__getattr__(name)
+
+    def _fail(self) -> None:
+        raise RuntimeError("a bug")
+
+
 class MuxedTests(SynchronousTestCase):
     """
     A protocol does not notice what it is on, where that is a stream that ends both
@@ -209,6 +225,48 @@ class MuxedTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.protocol.told[1:], ["RuntimeError"])
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_brokenProducer(self) -> None:
+        """
+        Who produces and has a bug loses his connection and no other: he may share what
+        is below.
+        """
+        for broken in "pauseProducing", "resumeProducing":
+            self.setUp()
+            self.transport.registerProducer(Broken(broken), True)
+            self.end.block()
+            self.end.unblock()
+            self.clock.advance(0)
+            self.assertEqual(self.protocol.told[1:], ["RuntimeError"])
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.setUp()
+        self.transport.abortConnection()
+        self.clock.advance(0)
+
+    def test_brokenStop(self) -> None:
+        """
+        One that fails as it is told to stop: the protocol hears of the end.
+        """
+        self.transport.registerProducer(Broken("stopProducing"), True)
+        self.end.lost(ResetCode.LOST, "the other side is gone")
+        self.clock.advance(0)
+        self.assertEqual(self.protocol.told[1:], ["ConnectionLost"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_text(self) -> None:
+        """
+        Text is refused where it is written, also while nothing can go; what is right
+        still goes.
+        """
+        text: Any = "text"
+        self.assertRaises(TypeError, self.transport.write, text)
+        self.end.block()
+        self.assertRaises(TypeError, self.transport.write, text)
+        self.transport.write(b"right")
+        self.end.unblock()
+        self.assertEqual(self.end.said, [b"right"])
+        self.transport.abortConnection()
+        self.clock.advance(0)
 
     def test_producer(self) -> None:
         """

@@ -199,6 +199,15 @@ class ProtocolEnd:
         if receiver is not None:
             receiver.failed(ResetCode.PEER, _GAVE_UP)
 
+    def ask(self, producer: Callable[[], object]) -> None:
+        """
+        Ask something of who produces; where that fails, give the connection up.
+        """
+        try:
+            producer()
+        except Exception:
+            self._broken()
+
     def pause(self) -> None:
         """
         The protocol takes no more.
@@ -284,9 +293,14 @@ class ProtocolEnd:
         try:
             tell(*what)
         except Exception:
-            # Others share the process, who are not to suffer.
-            reason = Failure()
-            self._log.failure("a bug at {local}", reason, local=self.local)
-            self.fail(reason)
+            self._broken()
         finally:
             self._telling = before
+
+    def _broken(self) -> None:
+        """
+        Give up on a bug.  Others share the process, who are not to suffer.
+        """
+        reason = Failure()
+        self._log.failure("a bug at {local}", reason, local=self.local)
+        self.fail(reason)

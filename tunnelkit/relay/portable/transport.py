@@ -10,7 +10,7 @@ here: as with any transport, who writes much is to register as a producer.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from twisted.internet.error import ConnectionAborted
@@ -55,6 +55,11 @@ class Spoken(Protocol):
     def fail(self, reason: Failure) -> None:
         """
         The protocol gives the connection up.
+        """
+
+    def ask(self, producer: Callable[[], object]) -> None:
+        """
+        Ask something of who produces; where that fails, give the connection up.
         """
 
     def pause(self) -> None:
@@ -116,7 +121,7 @@ class ProtocolTransport:
         self._flowing = False
         if self._producer is not None and self._streaming and not self._paused:
             self._paused = True
-            self._producer.pauseProducing()
+            self._end.ask(self._producer.pauseProducing)
 
     def flows(self) -> None:
         """
@@ -137,7 +142,7 @@ class ProtocolTransport:
         if self._producer is not None and (self._paused or not self._streaming):
             if self._flowing:
                 self._paused = False
-                self._producer.resumeProducing()
+                self._end.ask(self._producer.resumeProducing)
         elif self.disconnecting or self._halving:
             self._finish()
 
@@ -167,7 +172,11 @@ class ProtocolTransport:
     def write(self, data: bytes) -> None:
         """
         Send bytes.
+
+        @raise TypeError: it is text.
         """
+        if isinstance(data, str):
+            raise TypeError("text cannot be sent: encode it")
         if not self.connected or self._halved or self._left or not data:
             return
         if len(data) <= PIECE:
@@ -329,4 +338,4 @@ class ProtocolTransport:
     def _stop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.stopProducing()
+            self._end.ask(producer.stopProducing)
