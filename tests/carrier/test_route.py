@@ -14,12 +14,14 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
+    ConnectionLost,
     DNSLookupError,
 )
 from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -439,6 +441,12 @@ class UnreachedTests(RouteCase):
                 "the name of localhost:8910 is not known: check the host of --server",
             ),
             (ConnectError(string="no route"), "localhost:8910 cannot be reached: "),
+            (
+                # So does Twisted where what was not connected yet is lost.
+                ConnectError(string=Failure(ConnectionLost())),
+                "localhost:8910 cannot be reached: Connection to the other side was"
+                " lost in a non-clean fashion; check",
+            ),
             (OSError("odd"), "no connection to localhost:8910: odd"),
             (SSL.Error(), "TLS with localhost:8910 failed: no reason given"),
             (

@@ -162,6 +162,7 @@ class Route:
         if failure.check(ConnectTimeout):
             return Unreached(f"{server} did not answer in {PATIENCE:.0f} seconds")
         if failure.check(ConnectError):
+            text = _cause(failure)
             return Unreached(
                 f"{server} cannot be reached: {text.rstrip('.')}; check host and port "
                 "of --server, and that the server runs"
@@ -281,3 +282,13 @@ class _Arriving(Holder):
         if not self._over:
             self._over = True
             self.reached.errback(reason)
+
+
+def _cause(failure: Failure) -> str:
+    """
+    Say why there is no connection.
+    """
+    # What is lost before it was connected is a failure within the error's words.
+    found = getattr(failure.value, "args", ())
+    inner = [each for each in found if isinstance(each, Failure)]
+    return (inner or [failure])[0].getErrorMessage()
