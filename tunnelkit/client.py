@@ -274,13 +274,25 @@ def makeClient(
         lease,
         patient,
     )
+    _furnish(client, settings, relay, reactor, random)
+    return client
+
+
+def _furnish(
+    client: Client,
+    settings: ClientSettings,
+    relay: IRelay,
+    reactor: IPortableReactor,
+    random: Callable[[int], bytes],
+) -> None:
+    """
+    Give a client what most have none of, and that is loaded for those who have it.
+    """
     if settings.allow:
-        # Nor is most clients' server one that dials.
         from tunnelkit.dialects.native.dials import LocalDials
 
         client.allow(LocalDials(settings.allow, relay, reactor))
     if settings.visits or settings.socks:
-        # Most clients have none.
         from tunnelkit.tunnels.private.doors import makeDoors
 
         client.doors = makeDoors(
@@ -290,10 +302,8 @@ def makeClient(
             relay,
             reactor,
             client.dial,
-            client.dial,
             random,
         )
-    return client
 
 
 def makeRoute(

@@ -15,7 +15,7 @@ from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.tunnels.private.socks import SocksDoor
 from tunnelkit.tunnels.private.spec import VisitSpec
 from tunnelkit.tunnels.private.udp import Landings, UDPVisit
-from tunnelkit.tunnels.private.visit import Dial, Visit
+from tunnelkit.tunnels.private.visit import Visit
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.endkey import EndKey
 from tunnelkit.wire.native.messages import Flow as Announced
@@ -108,22 +108,22 @@ def makeDoors(
     keys: Mapping[str, EndKey],
     relay: IRelay,
     reactor: IPortableReactor,
-    dial: Dial,
-    dialFlow: Callable[[str, str, bool], Deferred[Any]],
+    dial: Callable[[str, str, bool], Deferred[Any]],
     random: Callable[[int], bytes],
 ) -> Doors:
     """
     Make those that a client's user asked for.
 
     @param socks: where programs that know SOCKS come to.
-    @param dialFlow: as C{dial}, for datagrams.
+    @param dial: asks for a stream, or for a flow: of a tunnel's name, its kind, and
+        whether it is encrypted from end to end.
     @param random: gives so many random bytes.
     @param keys: by which what they say is encrypted from end to end, by tunnel.
     """
     # What is behind a name is for the client to say that publishes it: both are there.
     doors: list[Door] = [Visit(spec, relay, reactor, dial) for spec in visits]
     doors += [
-        UDPVisit(spec, relay, reactor, dialFlow, random)
+        UDPVisit(spec, relay, reactor, dial, random)
         for spec in visits
         if isinstance(spec.at, HostPort)
     ]
