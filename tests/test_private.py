@@ -56,6 +56,25 @@ class PrivateCase(WholeCase):
         self.network.settle()
         return client
 
+    def overhear(self) -> list[bytes]:
+        """
+        Serve in plain.
+
+        @return: all that the server reads and writes from now on.
+        """
+        self.stop(self.server)
+        self.serve(insecure=True)
+        seen: list[bytes] = []
+        write = MemoryTransport.write
+
+        def spy(transport: Any, data: bytes) -> None:
+            if PORT in (transport.getPeer().port, transport.getHost().port):
+                seen.append(data)
+            write(transport, data)
+
+        self.patch(MemoryTransport, "write", spy)
+        return seen
+
 
 class VisitTests(PrivateCase):
     """
@@ -184,17 +203,7 @@ class SealedTests(PrivateCase):
         What is said arrives, and not a word of it crosses the server, where all that
         the server reads and writes is looked at.
         """
-        self.stop(self.server)
-        self.serve(insecure=True)
-        seen: list[bytes] = []
-        write = MemoryTransport.write
-
-        def spy(transport: Any, data: bytes) -> None:
-            if PORT in (transport.getPeer().port, transport.getHost().port):
-                seen.append(data)
-            write(transport, data)
-
-        self.patch(MemoryTransport, "write", spy)
+        seen = self.overhear()
         self.publish(f"{SSH}:keyFile={self.key}", insecure=True)
         self.visitor(f"ssh:{DOOR}:keyFile={self.key}", insecure=True)
         self.assertServed(DOOR)

@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tests.mail import Post
-from tests.relay.memory import MemoryTransport
 from tests.test_private import BOB, PrivateCase
-from tests.whole import PORT
 from tunnelkit.client import Client
 from tunnelkit.failures import StartFailed
 from tunnelkit.tunnels.private.udp import REST
@@ -272,17 +270,7 @@ class SealedFlowTests(FlowCase):
         """
         Nothing is lost by the handshake, and not a word crosses the server.
         """
-        self.stop(self.server)
-        self.serve(insecure=True)
-        seen: list[bytes] = []
-        write = MemoryTransport.write
-
-        def spy(transport: Any, data: bytes) -> None:
-            if PORT in (transport.getPeer().port, transport.getHost().port):
-                seen.append(data)
-            write(transport, data)
-
-        self.patch(MemoryTransport, "write", spy)
+        seen = self.overhear()
         self.publish(f"{TUNNEL}:keyFile={self.key}", insecure=True)
         self.desk(f"dns:{DOOR}:keyFile={self.key}", insecure=True)
         self.assertAnswered()
