@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.interfaces import IProtocolFactory
@@ -31,11 +31,13 @@ from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.dialects.descriptions import hasIPv6
 from tunnelkit.sharing.bounds import Bounds
 from tunnelkit.sharing.plugins import framingNamed, framings
-from tunnelkit.sharing.pool import Pool
 from tunnelkit.sharing.settings import ShareSettings
 from tunnelkit.tunnels.spec import splitDescription
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.framings.contract import Framing
+
+if TYPE_CHECKING:
+    from tunnelkit.sharing.pool import Pool
 
 LISTEN: Final = 8000
 """Where clients connect, on loopback."""
