@@ -15,9 +15,11 @@ from tunnelkit.dialects.known import CLIENTS, DIALECTS, FILES
 
 LATE: Final = """
 import sys
-import tunnelkit.commands.server, tunnelkit.commands.client
+import tunnelkit.commands.console
 late = {"yaml", "wsproto", "h11", "treq", "prometheus_client"}
 late |= {f"tunnelkit.dialects.{name}" for name in ("mgrok", "pipe", "remotedialer")}
+late |= {"httptools", "tunnelkit.endpoints", "tunnelkit.sharing.pool"}
+late |= {f"tunnelkit.tunnels.private.{name}" for name in ("doors", "published")}
 print(*sorted(late & {*sys.modules}))
 """
 
