@@ -5,7 +5,6 @@ Tests for L{tunnelkit.checking}, through a real server on loopback.
 from __future__ import annotations
 
 import os
-import socket
 import sqlite3
 from pathlib import Path
 from typing import cast
@@ -17,6 +16,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from tests.functional.ports import freePort
 from tunnelkit.checking import runCheck
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.server import IServerReactor, Server
@@ -34,15 +34,6 @@ def noRooms(source: IStatusSource, token: str, clock: IReactorTime) -> IProtocol
     Make an admin site with nothing in it.
     """
     return Site(Resource())
-
-
-def freePort() -> int:
-    """
-    Give a port of loopback that nobody has just now.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as trial:
-        number: int = trial.getsockname()[1]
-        return number
 
 
 class CheckTests(TestCase):

@@ -28,6 +28,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.functional.cable import Cable
+from tests.functional.ports import freePort
 from tests.functional.programs import (
     LIMIT,
     TWISTD,
@@ -37,7 +38,7 @@ from tests.functional.programs import (
     variables,
 )
 from tests.functional.services import LOOPBACK, Service, Talk, Visitor, echo, visit
-from tests.functional.sockets import Address, Received, connected, freePort
+from tests.functional.sockets import Address, Received, connected
 from tunnelkit.state.folder import StateFolder
 
 HOST: Final = "127.0.0.1"

@@ -201,18 +201,3 @@ def sha256(data: bytes) -> str:
     Give the SHA-256 of bytes, hexadecimal.
     """
     return hashlib.sha256(data).hexdigest()
-
-
-def freePort() -> int:
-    """
-    Give a port that nobody listens on, outside of those that a server picks and of
-    those that systems give to outgoing connections: it stays free until it is used,
-    also while a program that listens there is started again.
-    """
-    while True:
-        port = random.SystemRandom().randrange(10_000, 20_000)
-        try:
-            listener(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from tests.functional.authority import Authority
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.sockets import Ending, freePort, listener
+from tests.functional.ports import freePort
+from tests.functional.sockets import Ending, listener
 
 CROWD = 5
 """

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.functional.authority import Authority, Issued, shown
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.functional.ports import freePort
 from tests.functional.programs import LIMIT, reactor
 from tests.functional.services import Visitor
-from tests.functional.sockets import Ending, freePort
+from tests.functional.sockets import Ending
 
 FEW, MANY = 4, 16
 """

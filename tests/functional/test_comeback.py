@@ -6,9 +6,10 @@ nobody fights for it.
 from __future__ import annotations
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.functional.ports import freePort
 from tests.functional.programs import reactor, together
 from tests.functional.services import Service, saying
-from tests.functional.sockets import Address, Ending, freePort
+from tests.functional.sockets import Address, Ending
 
 SOON = 3.0
 """

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase
 from tests.functional.ended import CONSOLE, Ended, ended
+from tests.functional.ports import freePort
 from tests.functional.programs import Program, until
 from tests.functional.services import gated, saying, source
-from tests.functional.sockets import Address, Ending, connected, freePort
+from tests.functional.sockets import Address, Ending, connected
 from tunnelkit.state.files import Lock
 from tunnelkit.state.folder import StateFolder
 from tunnelkit.wire.token import Token

@@ -24,8 +24,9 @@ from tests.functional.case import (
     ServerProgram,
     found,
 )
+from tests.functional.ports import freePort
 from tests.functional.programs import LIMIT, reactor
-from tests.functional.sockets import freePort, noise
+from tests.functional.sockets import noise
 
 Address: TypeAlias = tuple[str, int]
 

@@ -20,7 +20,7 @@ from twisted.protocols.amp import AMP
 from twisted.trial.unittest import SkipTest
 
 from tests.functional.case import HOST, FunctionalCase, found
-from tests.functional.sockets import freePort
+from tests.functional.ports import freePort
 from tunnelkit import api
 
 EXAMPLES: Final = Path(__file__).parent.parent.parent / "docs" / "examples"

@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.functional.case import HOST
 from tests.functional.crowd import Echo, queue
+from tests.functional.ports import freePort
 from tests.functional.programs import LIMIT
 from tests.functional.services import (
     Service,
@@ -31,7 +32,6 @@ from tests.functional.sockets import (
     Received,
     connected,
     flood,
-    freePort,
     receive,
     receiveExactly,
     reset,

@@ -15,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from tests.functional.case import HOST, FunctionalCase, found
-from tests.functional.sockets import freePort
+from tests.functional.ports import freePort
 
 reactor: Any = installed
 

@@ -12,9 +12,10 @@ from twisted.internet.threads import deferToThread
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
 from tests.functional.peers import peer
+from tests.functional.ports import freePort
 from tests.functional.programs import Program
 from tests.functional.services import Talk, echo, halving, source
-from tests.functional.sockets import Ending, connected, freePort, noise, sha256
+from tests.functional.sockets import Ending, connected, noise, sha256
 from tests.functional.test_datagrams import Answering, udp
 
 TOKEN = "0123"

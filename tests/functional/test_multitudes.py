@@ -15,8 +15,9 @@ from twisted.trial.unittest import SkipTest
 
 from tests.functional.case import HOST
 from tests.functional.crowd import AT_ONCE, queue
+from tests.functional.ports import freePort
 from tests.functional.programs import reactor
-from tests.functional.sockets import Address, connected, freePort, receiveExactly
+from tests.functional.sockets import Address, connected, receiveExactly
 from tests.functional.test_crowds import CrowdCase, request
 from tests.functional.watch import Watched
 from tunnelkit.carrier.pool import LEAST, MOST

@@ -11,9 +11,10 @@ from twisted.internet.threads import deferToThread
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
 from tests.functional.peers import peer
+from tests.functional.ports import freePort
 from tests.functional.programs import Program, until
 from tests.functional.services import halving, source
-from tests.functional.sockets import Ending, connected, freePort, noise, receive
+from tests.functional.sockets import Ending, connected, noise, receive
 from tests.functional.test_datagrams import Answering, udp
 
 SECRET = "open sesame"

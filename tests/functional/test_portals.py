@@ -15,8 +15,8 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.functional.case import HOST, FunctionalCase, ServerProgram
+from tests.functional.ports import freePort
 from tests.functional.programs import LIMIT, Program, reactor, until
-from tests.functional.sockets import freePort
 
 SIX: Final = r"tcp6:{port}:interface=\:\:1"
 """A server's port for IPv6 alone."""

@@ -22,6 +22,7 @@ from tests.functional.case import (
     ServerProgram,
     found,
 )
+from tests.functional.ports import freePort
 from tests.functional.services import (
     Service,
     acknowledging,
@@ -30,7 +31,7 @@ from tests.functional.services import (
     sink,
     source,
 )
-from tests.functional.sockets import Address, Ending, freePort
+from tests.functional.sockets import Address, Ending
 from tunnelkit.wire.endkey import newEndKey
 
 BULK: Final = os.urandom(1 << 20) * 4

@@ -11,8 +11,8 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest
 
 from tests.functional.case import HOST, FunctionalCase, ServerProgram
+from tests.functional.ports import freePort
 from tests.functional.programs import Program
-from tests.functional.sockets import freePort
 
 ID = "swordfish-7"
 SIZE = 20_000_000

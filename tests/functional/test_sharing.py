@@ -15,13 +15,13 @@ from twisted.internet.threads import deferToThread
 
 from tests.functional.authority import Authority
 from tests.functional.case import HOST, FunctionalCase, found
+from tests.functional.ports import freePort
 from tests.functional.programs import LIMIT, Program
 from tests.functional.services import Service, echo
 from tests.functional.sockets import (
     PIECE,
     Ending,
     connected,
-    freePort,
     receiveExactly,
     reset,
     sha256,

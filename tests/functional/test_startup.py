@@ -12,8 +12,8 @@ from signal import SIGTERM
 
 from tests.functional.case import HOST, FunctionalCase
 from tests.functional.ended import CONSOLE, Ended, ended
+from tests.functional.ports import freePort
 from tests.functional.programs import TWISTD, until
-from tests.functional.sockets import freePort
 from tunnelkit.wire.token import Token
 
 WRONG = Token("default", "wrongwrongwrongwrong12345678")

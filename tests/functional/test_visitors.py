@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.functional.case import HOST, ClientProgram, FunctionalCase
+from tests.functional.ports import freePort
 from tests.functional.programs import stuck
 from tests.functional.services import (
     LOOPBACK,
@@ -23,15 +24,7 @@ from tests.functional.services import (
     saying,
     sink,
 )
-from tests.functional.sockets import (
-    Address,
-    Ending,
-    Meter,
-    Received,
-    freePort,
-    noise,
-    sha256,
-)
+from tests.functional.sockets import Address, Ending, Meter, Received, noise, sha256
 
 if TYPE_CHECKING:
     _Case = FunctionalCase
