@@ -42,7 +42,7 @@ WAITING = 60
 """Visitors who wait at once: few, as the wait of none may last 10 s."""
 
 IMPATIENT = """\
-from tunnelkit.relay import join
+from tunnelkit.relay.streams import join
 
 join.IDLE = 5.0
 """

@@ -26,8 +26,8 @@ from tests.relay.tunnel import (
     portOf,
 )
 from tunnelkit.interfaces import IEnd, IJoin, IWorkEnd
-from tunnelkit.relay.packed import Packing
-from tunnelkit.relay.sealing import Sealing
+from tunnelkit.relay.wrapping.packed import Packing
+from tunnelkit.relay.wrapping.sealing import Sealing
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.endkey import newEndKey
 from tunnelkit.wire.native.codec import said

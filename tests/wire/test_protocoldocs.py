@@ -43,9 +43,9 @@ from tunnelkit.control.login import (
 from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.join import Join
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
+from tunnelkit.relay.streams.join import Join
 from tunnelkit.state.lease import Lease
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels import kinds as kindTables
@@ -680,7 +680,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "an idle work connection is replaced after": "carrier.pool.AGE",
     "a visitor waits for a work connection": "carrier.pool.PATIENCE",
     "the client dials the local service": "tunnels.local.DIALLING",
-    "half-open stream without a byte; DONE after the end": "relay.join.IDLE",
+    "half-open stream without a byte; DONE after the end": "relay.streams.join.IDLE",
     "flows of a UDP tunnel": "relay.flows.table.MOST",
     "a flow without a datagram": "relay.flows.table.IDLE",
     "datagram carriers of a session": "carrier.fleet.CARRIERS",

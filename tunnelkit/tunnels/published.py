@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from tunnelkit.control.leases import Contested, Denied, Leases
+from tunnelkit.control.leases.ports import Contested, Denied, Leases
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import TUNNELS, Refusal, Session
 from tunnelkit.interfaces import IRelay
@@ -40,7 +40,7 @@ from tunnelkit.wire.native.messages import Dial, Open
 from tunnelkit.wire.packing import PACKERS, isAble
 
 if TYPE_CHECKING:
-    from tunnelkit.control.nameleases import NameLeases
+    from tunnelkit.control.leases.names import NameLeases
     from tunnelkit.tunnels.private.published import PrivateTCP
 
 PROBE: Final = (0.4, 2.0)

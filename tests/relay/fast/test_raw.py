@@ -23,7 +23,7 @@ from tests.relay.fast.case import (
 )
 from tests.relay.memory import Heard, ScriptedEnd
 from tunnelkit.interfaces import IEnd, Outcome
-from tunnelkit.relay.join import Join
+from tunnelkit.relay.streams.join import Join
 from tunnelkit.wire.codes import ResetCode
 
 if ABLE:

@@ -40,7 +40,7 @@ from tunnelkit.relay.endpoints import (
 )
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.relay import PortableRelay
-from tunnelkit.relay.stream import Attachable
+from tunnelkit.relay.streams.stream import Attachable
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said

@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IStreamEnd
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.streams.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 _SMALL: Final = 1024
