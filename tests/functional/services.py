@@ -30,7 +30,6 @@ from tests.functional.sockets import (
     connected,
     flood,
     listener,
-    nothing,
     receive,
     receiveExactly,
     reset,
@@ -365,16 +364,11 @@ class Visitor:
 
 def visit(address: Address, data: bytes) -> Deferred[Received]:
     """
-    Be a visitor: connect, send something and the end behind it, read to the end.  Who
-    is reset may hear of it as soon as he connects.
+    Be a visitor: connect, send something and the end behind it, read to the end.
     """
 
     def go() -> Received:
-        try:
-            connection = connected(address)
-        except ConnectionResetError:
-            return nothing(Ending.RESET)
-        with connection:
+        with connected(address) as connection:
             # What is wrong shows when it is read from, as a visitor would.
             with contextlib.suppress(OSError):
                 connection.sendall(data)

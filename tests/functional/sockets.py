@@ -55,6 +55,38 @@ class Received:
     first: bytes
 
 
+class Dialled(socket.socket):
+    """
+    A connection to somebody who may send a word and reset it before it is known here to
+    be made: that reset is told to who reads, behind the word, as a later one would be.
+
+    @ivar wasReset: whether it has been, and the kernel has told.
+    """
+
+    wasReset = False
+
+    def connect(self, address: Address) -> None:  # type: ignore[override]
+        """
+        Connect.
+        """
+        try:
+            super().connect(address)
+        except ConnectionResetError:
+            # The kernel tells this once, and gives an end after it.
+            self.wasReset = True
+
+    def recv(self, count: int, flags: int = 0) -> bytes:
+        """
+        Receive.
+
+        @raise ConnectionResetError: a reset comes next.
+        """
+        data = super().recv(count, flags)
+        if self.wasReset and not data:
+            raise ConnectionResetError("in the moment in which it was made")
+        return data
+
+
 def connected(address: Address, buffer: int = 0) -> socket.socket:
     """
     Connect, with a time limit for that and all that follows.
@@ -62,7 +94,7 @@ def connected(address: Address, buffer: int = 0) -> socket.socket:
     @param buffer: how much the kernel may keep of what comes, in bytes; 0 is for the
         kernel to say.
     """
-    connection = socket.socket(_family(address))
+    connection = Dialled(_family(address))
     try:
         connection.settimeout(LIMIT)
         if buffer:
@@ -98,13 +130,6 @@ def _family(address: Address) -> socket.AddressFamily:
     if isinstance(address, str):
         return socket.AF_UNIX
     return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-
-
-def nothing(ending: Ending) -> Received:
-    """
-    Give what came where nothing did.
-    """
-    return Received(ending, 0, hashlib.sha256().hexdigest(), b"")
 
 
 def receive(connection: socket.socket) -> Received:
