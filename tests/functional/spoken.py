@@ -29,7 +29,9 @@ from tests.functional.sockets import (
     receive,
     receiveExactly,
 )
-from tunnelkit.control.login import ClientLogin, ServerLogin, workProof
+from tunnelkit.control.login.client import ClientLogin
+from tunnelkit.control.login.proofs import workProof
+from tunnelkit.control.login.server import ServerLogin
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire.certificate import bindingHash
 from tunnelkit.wire.native.codec import fromClient, fromServer, said

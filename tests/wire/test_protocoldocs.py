@@ -34,12 +34,9 @@ from zope.interface import implementer
 
 from tests import test_layers
 from tests.fakes import FakeChannel, worksOf
-from tunnelkit.control.login import (
-    ClientLogin,
-    LoginRefused,
-    ServerLogin,
-    workProof,
-)
+from tunnelkit.control.login.client import ClientLogin
+from tunnelkit.control.login.proofs import workProof
+from tunnelkit.control.login.server import LoginRefused, ServerLogin
 from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
@@ -657,7 +654,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "text in a message": "wire.native.codec._TEXT",
     "list in a message": "wire.native.codec._ITEMS",
     "iterations, from and to": "state.verifier.ITERATIONS"
-    " control.login._MOST_ITERATIONS",
+    " control.login.client._MOST_ITERATIONS",
     "first bytes; TLS handshake; opening to login, each": "dialects.doorway.PATIENCE",
     "connections that are not logged in, in all": "dialects.doorway.GUESTS",
     "connections that are not logged in, of one address": "dialects.doorway"

@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from tunnelkit.control.leases.ports import Contested, Denied, Leases
+from tunnelkit.control.leases.claims import Contested, Denied
+from tunnelkit.control.leases.ports import Leases
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import TUNNELS, Refusal, Session
 from tunnelkit.interfaces import IRelay

@@ -5,8 +5,8 @@ Tests for L{tunnelkit.control.leases.names}.
 from __future__ import annotations
 
 from tests.fakes import TimedCase
+from tunnelkit.control.leases.claims import Contested, Denied
 from tunnelkit.control.leases.names import NameLeases
-from tunnelkit.control.leases.ports import Contested, Denied
 from tunnelkit.state.store import MemoryStore
 from tunnelkit.wire import codes
 from tunnelkit.wire.ports import PortSet

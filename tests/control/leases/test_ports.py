@@ -21,7 +21,8 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.control.leases.ports import Contested, Denied, Leases
+from tunnelkit.control.leases.claims import Contested, Denied
+from tunnelkit.control.leases.ports import Leases
 from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.state.store import MemoryStore, Place, SQLiteStore
 from tunnelkit.wire import codes

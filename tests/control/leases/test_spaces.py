@@ -5,7 +5,7 @@ Tests for L{tunnelkit.control.leases.spaces}.
 from __future__ import annotations
 
 from tests.fakes import TimedCase
-from tunnelkit.control.leases.ports import Denied
+from tunnelkit.control.leases.claims import Denied
 from tunnelkit.control.leases.spaces import Spaces
 from tunnelkit.state.store import MemoryStore
 from tunnelkit.wire.ports import PortSet

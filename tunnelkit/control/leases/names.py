@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from tunnelkit.control.leases.ports import Denied, Leases
+from tunnelkit.control.leases.claims import Denied
+from tunnelkit.control.leases.ports import Leases
 from tunnelkit.state.lease import Lease
 from tunnelkit.wire import codes
 

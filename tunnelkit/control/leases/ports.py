@@ -10,13 +10,14 @@ visitors that look for this one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from tunnelkit.control.leases.claims import Claim, Contested, Denied, Index
 from tunnelkit.state.lease import ILeaseStore, Lease
 from tunnelkit.state.store import WriteBehind
 from tunnelkit.wire import codes
@@ -33,74 +34,6 @@ milliseconds where there are thousands of leases."""
 
 _Tunnel: TypeAlias = tuple[str, str, str]
 """User, client and tunnel: by these a lease is remembered."""
-
-
-class Denied(Exception):
-    """
-    A port is not to be had.
-
-    @ivar code: why, from L{tunnelkit.wire.codes}.
-    @ivar reason: why and what to do, in words for the client's user.
-    @ivar retry: whether asking again later may succeed.
-    """
-
-    def __init__(self, code: str, reason: str, retry: bool = True) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-        self.retry = retry
-
-
-class Contested(Exception):
-    """
-    A port is held by another live session of the same user: whoever asks finds out
-    whether that one still answers.
-
-    @ivar lease: the lease, which says what it is used for.
-    @ivar holder: who holds it.
-    """
-
-    def __init__(self, lease: Lease, holder: Any) -> None:
-        super().__init__(f"port {lease.port} is held by another session")
-        self.lease = lease
-        self.holder = holder
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """
-    What makes a lease live.
-
-    @ivar before: the unused lease that it was, or None.
-    """
-
-    holder: object
-    lasting: bool
-    before: Lease | None
-
-
-_Key = TypeVar("_Key", bound=Hashable)
-
-
-class _Index(Generic[_Key]):
-    """
-    Ports by something that many may share, in the order in which they came.
-    """
-
-    def __init__(self) -> None:
-        self._ports: dict[_Key, dict[int, None]] = {}
-
-    def add(self, key: _Key, port: int) -> None:
-        self._ports.setdefault(key, {})[port] = None
-
-    def discard(self, key: _Key, port: int) -> None:
-        ports = self._ports.get(key, {})
-        ports.pop(port, None)
-        if not ports:
-            self._ports.pop(key, None)
-
-    def of(self, key: _Key) -> list[int]:
-        return list(self._ports.get(key, ()))
 
 
 class Leases:
@@ -147,9 +80,9 @@ class Leases:
         self._most = unused
         self._behind = WriteBehind(store, clock)
         self._leases: dict[int, Lease] = {}
-        self._claims: dict[int, _Claim] = {}
-        self._remembered: _Index[_Tunnel] = _Index()
-        self._unused: _Index[str] = _Index()
+        self._claims: dict[int, Claim] = {}
+        self._remembered: Index[_Tunnel] = Index()
+        self._unused: Index[str] = Index()
         self._loaded: Counter[str] = Counter()
 
     @property
@@ -208,7 +141,7 @@ class Leases:
         before = self._leases.get(port)
         lease = Lease(self._space, port, user, client, tunnel, self._now())
         self._put(lease)
-        self._claims[port] = _Claim(holder, lasting, before)
+        self._claims[port] = Claim(holder, lasting, before)
         if lasting:
             self._behind.keep(lease)
             self._behind.flush()
@@ -357,7 +290,7 @@ class Leases:
         for port in list(filter(self._expired, self._leases)):
             self._drop(port)
 
-    def _end(self, port: int, holder: object) -> _Claim | None:
+    def _end(self, port: int, holder: object) -> Claim | None:
         claim = self._claims.get(port)
         if claim is None or claim.holder is not holder:
             return None

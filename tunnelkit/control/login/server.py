@@ -1,20 +1,10 @@
 # -*- test-case-name: tests.control.test_login -*-
 """
-Login: client and server prove to each other that they know a user's secret, and that
-both saw the same certificate, without sending either.
-
-It is SCRAM (RFC 5802, 7677) with the channel binding C{tls-server-end-point} (RFC
-5929) where the server shows a certificate of its own.  The two sides are here as
-messages in, messages out; docs/protocol.rst has the conversation.
-
-C{scramp} does the cryptography.  It names the cause of each failure and stops at the
-first; so what it is given has been read here before, and where something is wrong with
-it, it is given something well-formed in place of that, which fails at the very end.
+The server's side of a login.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from base64 import b64encode
@@ -22,33 +12,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scramp import ScramClient, ScramException, ScramMechanism
+from scramp import ScramException, ScramMechanism
 
+from tunnelkit.control.login.scram import BASE64, BOUND, ENDPOINT, UNBOUND
 from tunnelkit.state.verifier import ITERATIONS, Verifier
 from tunnelkit.wire import codes
-from tunnelkit.wire.native.frames import WireError
-from tunnelkit.wire.native.login import Challenge, Login, Proof, Welcome
-from tunnelkit.wire.token import Token, isUserName
+from tunnelkit.wire.native.login import Challenge, Login, Proof
+from tunnelkit.wire.token import isUserName
 
-_BOUND: Final = "SCRAM-SHA-256-PLUS"
-_UNBOUND: Final = "SCRAM-SHA-256"
-_ENDPOINT: Final = "tls-server-end-point"
-_BOUND_FLAG: Final = f"p={_ENDPOINT}"
+_BOUND_FLAG: Final = f"p={ENDPOINT}"
 
-_MOST_ITERATIONS: Final = 100_000
-"""The client refuses more: at scramp's own bound it would stand still for seconds."""
 _DECOY_SALT: Final = 16
 """The length of a decoy's salt, in bytes: that of a L{Verifier}'s."""
 
 _NONCE: Final = r"[!-+\--~]{1,256}"
 """SCRAM's printable characters: ASCII without the comma."""
-_BASE64: Final = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _CLIENT_FIRST: Final = re.compile(
     rf"(?P<flag>[ny]|p=[A-Za-z0-9.-]+),,n=(?P<user>[^,]*),r=(?P<nonce>{_NONCE})"
 )
-_SERVER_FIRST: Final = re.compile(rf"r=[!-+\--~]+,s={_BASE64},i=([0-9]{{1,20}})")
 _CLIENT_FINAL: Final = re.compile(
-    rf"c=(?P<channel>{_BASE64}),r=(?P<nonce>[!-+\--~]+),p=[A-Za-z0-9+/]{{43}}="
+    rf"c=(?P<channel>{BASE64}),r=(?P<nonce>[!-+\--~]+),p=[A-Za-z0-9+/]{{43}}="
 )
 _NO_PROOF: Final = b64encode(bytes(32)).decode()
 """Stands in for a proof that cannot be read; no secret has it."""
@@ -63,7 +46,7 @@ _NOT_BOUND_HERE: Final = (
 )
 _BOUND_HERE: Final = (
     "this server binds the login to the certificate that it shows"
-    f" ({_BOUND} with {_ENDPOINT}), and the client did not: if it was told that the"
+    f" ({BOUND} with {ENDPOINT}), and the client did not: if it was told that the"
     " server binds nothing, something between the two has changed what they say"
 )
 _OTHER_CERTIFICATE: Final = (
@@ -93,13 +76,6 @@ class LoginRefused(Exception):
         self.reason = reason
         self.cause = cause
         self.retry = retry
-
-
-class ServerUnproven(Exception):
-    """
-    The server did not prove that it knows the user's secret.  The text says so to the
-    person at the client.
-    """
 
 
 def _failed(cause: str) -> LoginRefused:
@@ -132,7 +108,7 @@ class _Claim:
         if found is None:
             return _Claim("", "", "-", "the client-first-message is malformed")
         trouble = ""
-        if login.mechanism not in (_BOUND, _UNBOUND):
+        if login.mechanism not in (BOUND, UNBOUND):
             trouble = "the mechanism is unknown"
         # scramp would make "default" of one in full-width letters.
         elif not isUserName(found["user"]):
@@ -241,10 +217,10 @@ class ServerLogin:
 
     def _checkBinding(self, mechanism: str, flag: str) -> None:
         if self._binding is None:
-            if mechanism == _BOUND or flag.startswith("p="):
+            if mechanism == BOUND or flag.startswith("p="):
                 raise _unfit(_NOT_BOUND_HERE, "a bound login where nothing is bound")
-        elif mechanism == _UNBOUND or flag not in ("", _BOUND_FLAG):
-            raise _unfit(_BOUND_HERE, f"a login that is not bound by {_ENDPOINT}")
+        elif mechanism == UNBOUND or flag not in ("", _BOUND_FLAG):
+            raise _unfit(_BOUND_HERE, f"a login that is not bound by {ENDPOINT}")
 
     def _begin(self, verifier: Verifier) -> str:
         """
@@ -259,10 +235,10 @@ class ServerLogin:
         ours = self._nonce()
         self._nonces = claim.nonce + ours
         keys = verifier.storedKey, verifier.serverKey
-        mechanism = ScramMechanism(_UNBOUND if binding is None else _BOUND)
+        mechanism = ScramMechanism(UNBOUND if binding is None else BOUND)
         self._scram = mechanism.make_server(
             lambda user: (verifier.salt, *keys, verifier.iterations),
-            channel_binding=None if binding is None else (_ENDPOINT, binding),
+            channel_binding=None if binding is None else (ENDPOINT, binding),
             s_nonce=ours,
         )
         self._scram.set_client_first(f"{flag},,n={claim.user or '-'},r={claim.nonce}")
@@ -293,107 +269,3 @@ class ServerLogin:
         if self._lookup(self._claim.user) != self._known:
             trouble = trouble or "the user was changed since the challenge"
         return answer, trouble
-
-
-class ClientLogin:
-    """
-    The client's side of one login.
-    """
-
-    def __init__(
-        self,
-        token: Token,
-        client: str,
-        instance: str,
-        binding: bytes | None,
-        nonce: Callable[[], str],
-    ) -> None:
-        """
-        @param client: the client's name: leases are remembered by it.
-        @param instance: random, the same for all logins of one running client.
-        @param binding: the hash of the certificate that the server showed (RFC 5929),
-            or None where the login is not to be bound; that the user must have asked
-            for, as it takes the proof of who is at the other end.
-        @param nonce: gives a random nonce of ASCII letters and digits.
-        """
-        self._user = token.user
-        self._client = client
-        self._instance = instance
-        self._mechanism = _UNBOUND if binding is None else _BOUND
-        self._scram = ScramClient(
-            [self._mechanism],
-            token.user,
-            token.secret,
-            channel_binding=None if binding is None else (_ENDPOINT, binding),
-            c_nonce=nonce(),
-        )
-
-    def first(self) -> Login:
-        """
-        Begin; to be called once.
-        """
-        first = self._scram.get_client_first()
-        return Login(self._mechanism, first, self._client, self._instance)
-
-    def answer(self, challenge: Challenge) -> Proof:
-        """
-        Prove that this client knows the secret.  This takes about a millisecond for
-        each 4096 iterations that the server asks for.
-
-        @raise WireError: it is no challenge for this login, or asks for too much work.
-        """
-        found = _SERVER_FIRST.fullmatch(challenge.first)
-        if found is None:
-            raise WireError("the server's challenge is not one of SCRAM")
-        iterations = int(found[1])
-        if not ITERATIONS <= iterations <= _MOST_ITERATIONS:
-            raise WireError(
-                f"the server's challenge asks for {iterations} iterations; from"
-                f" {ITERATIONS} to {_MOST_ITERATIONS} are accepted"
-            )
-        try:
-            self._scram.set_server_first(challenge.first)
-            return Proof(self._scram.get_client_final())
-        except ScramException as e:
-            raise WireError(
-                f"the server's challenge does not belong to this login: {e}"
-            ) from e
-
-    def check(self, welcome: Welcome) -> None:
-        """
-        Check the server's own proof; before that nothing of what it says counts.
-
-        @raise ServerUnproven: it proves nothing.
-        """
-        try:
-            self._scram.set_server_final(welcome.final)
-        except ScramException as e:
-            raise ServerUnproven(
-                f"the server does not know the secret of user {self._user}: it is not"
-                " the one that the token was made on.  Check --server; nobody can learn"
-                " the secret from what it was told"
-            ) from e
-
-
-def workProof(key: bytes, serial: int, certificate: bytes | None) -> str:
-    """
-    Prove that a new work connection belongs to a session, in hexadecimal.
-
-    @param key: the session's key, from its L{Welcome}.
-    @param serial: never used before in this session.
-    @param certificate: the DER of the certificate that this connection shows, None
-        where the login was not bound to one.
-    @raise OverflowError: the serial does not fit in 64 bits, or is negative.
-    """
-    shown = hashlib.sha256(certificate or b"").digest()
-    return hmac.new(key, serial.to_bytes(8, "big") + shown, "sha256").hexdigest()
-
-
-def sameProof(one: str, other: str) -> bool:
-    """
-    Tell whether two proofs are the same, in a time that does not tell how far they
-    are.  Either may be any text.
-    """
-    return hmac.compare_digest(
-        one.encode(errors="surrogatepass"), other.encode(errors="surrogatepass")
-    )
