@@ -25,13 +25,7 @@ from typing import BinaryIO, Final
 TESTS: Final = Path(__file__).parent
 FUNCTIONAL: Final = "tests.functional"
 
-ALONE: Final = tuple(
-    f"{FUNCTIONAL}.test_{name}"
-    for name in (
-        *("comeback", "crowds", "datagrams", "endings", "hostile"),
-        *("limits", "load", "multitudes", "stalls"),
-    )
-)
+ALONE: Final = f"{FUNCTIONAL}.loaded"
 """
 Tests that load the machine or measure what it does, and have it to themselves.
 """
@@ -114,7 +108,7 @@ def trial() -> Tally:
         whole = lanes.submit(_trial, inMemory(), sys.stdout.buffer)
         parts = lanes.map(_trialAside, inProcesses())
         tally = sum(parts, whole.result())
-    return tally + _trial(ALONE, sys.stdout.buffer)
+    return tally + _trial([ALONE], sys.stdout.buffer)
 
 
 def inMemory() -> list[str]:
@@ -130,8 +124,8 @@ def inProcesses() -> list[str]:
     """
     Name the tests with real programs that mind no company.
     """
-    names = (f"{FUNCTIONAL}.{each.stem}" for each in TESTS.glob("functional/test_*.py"))
-    return sorted({*names} - {*ALONE})
+    modules = TESTS.glob("functional/test_*.py")
+    return sorted(f"{FUNCTIONAL}.{each.stem}" for each in modules)
 
 
 def _trial(names: Iterable[str], to: BinaryIO) -> Tally:

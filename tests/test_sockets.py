@@ -9,8 +9,8 @@ import socket
 
 from twisted.trial.unittest import TestCase
 
-from tests.functional.programs import LIMIT
-from tests.functional.sockets import Dialled, Ending, listener, receive, reset
+from tests.stage.programs import LIMIT
+from tests.stage.sockets import Dialled, Ending, listener, receive, reset
 
 
 class DialledTests(TestCase):

@@ -15,7 +15,6 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import noise
 from tests.relay.fast.case import (
     ABLE,
     Gathering,
@@ -26,6 +25,7 @@ from tests.relay.fast.case import (
 )
 from tests.relay.memory import START, MemoryTransport, Owner, framesIn
 from tests.relay.streams.test_work import start
+from tests.stage.sockets import noise
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.portable.work import WorkEnd

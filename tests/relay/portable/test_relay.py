@@ -26,9 +26,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import Ending, connected, listener, receive
 from tests.relay.memory import START, Heard, MemoryTransport, Owner
 from tests.relay.tunnel import portOf
+from tests.stage.sockets import Ending, connected, listener, receive
 from tunnelkit.interfaces import IEnd, IRelay, Undialled
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.endpoints import (

@@ -15,9 +15,9 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import receive
 from tests.relay import test_tunnel
 from tests.relay.memory import MemoryTransport, ScriptedEnd, rawEnd, workEnd
+from tests.stage.sockets import receive
 from tests.wire.test_packing import MiB, packed, skipUnable, unpacked
 from tunnelkit.interfaces import IEnd, Outcome
 from tunnelkit.relay.connection import BUFFER

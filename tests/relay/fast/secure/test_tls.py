@@ -12,8 +12,8 @@ from OpenSSL import SSL
 from service_identity import VerificationError
 
 from tests.fakes import pairOf
-from tests.functional.sockets import noise
 from tests.relay.fast.case import ABLE, PAIR, LoopCase, SecurePeer, shaken
+from tests.stage.sockets import noise
 from tunnelkit.relay.secure import ALPN, TLS13, ClientTLS, Seen, ServerTLS
 
 if ABLE:

@@ -22,7 +22,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import noise
 from tests.relay.fast.case import (
     ABLE,
     LOOPBACK,
@@ -31,6 +30,7 @@ from tests.relay.fast.case import (
     LoopCase,
     SecurePeer,
 )
+from tests.stage.sockets import noise
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.secure import TLS13, Seen
 

@@ -9,10 +9,10 @@ import contextlib
 import ssl
 from typing import cast
 
-from tests.functional.sockets import noise
 from tests.relay.fast import test_work as plain
 from tests.relay.fast.case import LoopCase, Peer, SecurePeer
 from tests.relay.streams.test_work import start
+from tests.stage.sockets import noise
 from tunnelkit.wire.native.frames import HEADER, Data, Done, End, encode
 
 

@@ -5,11 +5,11 @@ nobody fights for it.
 
 from __future__ import annotations
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.ports import freePort
-from tests.functional.programs import reactor, together
-from tests.functional.services import Service, saying
-from tests.functional.sockets import Address, Ending
+from tests.stage.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.stage.ports import freePort
+from tests.stage.programs import reactor, together
+from tests.stage.services import Service, saying
+from tests.stage.sockets import Address, Ending
 
 SOON = 3.0
 """
@@ -43,6 +43,7 @@ class ServerComebackTests(ComebackCase):
         server, client = self.pair(self.service().tunnel)
         address = await client.leads()
         await self.assertServed(address)
+        await server.keeps()
         mark = client.mark()
         server.signal(signal)
         await server.exited()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.crowd import Echo, queue
-from tests.functional.sockets import (
+from tests.stage.crowd import Echo, queue
+from tests.stage.sockets import (
     Address,
     Ending,
     Received,
@@ -20,7 +20,7 @@ from tests.functional.sockets import (
     receive,
     receiveExactly,
 )
-from tests.functional.watch import MARK, MIB, WatchedCase, mib
+from tests.stage.watch import MARK, MIB, WatchedCase, mib
 
 CROWD = 2_000
 QUEUE = 10_000

@@ -27,9 +27,9 @@ from typing import ClassVar, Final
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest, TestCase
 
-from tests.functional.cable import Cable
-from tests.functional.ports import freePort
-from tests.functional.programs import (
+from tests.stage.cable import Cable
+from tests.stage.ports import freePort
+from tests.stage.programs import (
     LIMIT,
     TWISTD,
     Program,
@@ -37,8 +37,8 @@ from tests.functional.programs import (
     until,
     variables,
 )
-from tests.functional.services import LOOPBACK, Service, Talk, Visitor, echo, visit
-from tests.functional.sockets import Address, Received, connected
+from tests.stage.services import LOOPBACK, Service, Talk, Visitor, echo, visit
+from tests.stage.sockets import Address, Received, connected
 from tunnelkit.state.folder import StateFolder
 
 HOST: Final = "127.0.0.1"
@@ -65,6 +65,21 @@ class ServerProgram(Program):
         Wait until it can be connected to.
         """
         await self.says(r"listening on ")
+
+    async def keeps(self, leases: int = 1) -> None:
+        """
+        Wait until so many leases are on disk: they are written behind, and what kills
+        the server before that takes them along.
+        """
+        store = StateFolder(self.state).leasesFile
+        journal = store.with_name(f"{store.name}-journal")
+
+        def kept() -> bool:
+            # SQLite has the file locked, and clears the journal's head at the end.
+            underWay = journal.exists() and any(journal.read_bytes()[:8])
+            return not underWay and store.read_bytes().count(b"default") >= leases
+
+        await until(kept, f"{leases} leases are on disk")
 
     @property
     def token(self) -> Path:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.case import HOST
-from tests.functional.crowd import AT_ONCE, queue
-from tests.functional.ports import freePort
-from tests.functional.programs import reactor
-from tests.functional.sockets import Address, connected, receiveExactly
-from tests.functional.test_crowds import CrowdCase, request
-from tests.functional.watch import Watched
+from tests.functional.loaded.test_crowds import CrowdCase, request
+from tests.stage.case import HOST
+from tests.stage.crowd import AT_ONCE, queue
+from tests.stage.ports import freePort
+from tests.stage.programs import reactor
+from tests.stage.sockets import Address, connected, receiveExactly
+from tests.stage.watch import Watched
 from tunnelkit.carrier.pool import LEAST, MOST
 
 IDLE: Final = 10_000

@@ -18,10 +18,10 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
 from tests.bench.procfs import resident
-from tests.functional.crowd import Echo, Source, queue
-from tests.functional.ended import ended
-from tests.functional.programs import LIMIT, Program, stuck, together
-from tests.functional.sockets import (
+from tests.stage.crowd import Echo, Source, queue
+from tests.stage.ended import ended
+from tests.stage.programs import LIMIT, Program, stuck, together
+from tests.stage.sockets import (
     Address,
     Ending,
     connected,
@@ -29,7 +29,7 @@ from tests.functional.sockets import (
     receiveExactly,
     reset,
 )
-from tests.functional.watch import (
+from tests.stage.watch import (
     MARK,
     WatchedCase,
     descriptors,

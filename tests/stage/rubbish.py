@@ -12,7 +12,7 @@ from functools import cache
 from random import Random
 from typing import Final
 
-from tests.functional.authority import strangers
+from tests.stage.authority import strangers
 from tunnelkit.wire.native.frames import HEADER
 from tunnelkit.wire.sniff import OPENING
 

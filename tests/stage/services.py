@@ -20,8 +20,8 @@ from typing import Final, TypeAlias, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.functional.programs import LIMIT, Unfulfilled
-from tests.functional.sockets import (
+from tests.stage.programs import LIMIT, Unfulfilled
+from tests.stage.sockets import (
     PIECE,
     Address,
     Ending,

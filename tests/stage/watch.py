@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.programs import LIMIT, Program, Unfulfilled, reactor
+from tests.stage.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.stage.programs import LIMIT, Program, Unfulfilled, reactor
 from tunnelkit.carrier.pool import LEAST
 from tunnelkit.wire.token import Token
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.functional.sockets import listener
+from tests.stage.sockets import listener
 
 _FIRST: Final = 10_000
 """Servers of ours pick from 20000 on, and systems, for what goes out, still higher."""

@@ -18,10 +18,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.authority import strangers
-from tests.functional.programs import LIMIT, Unfulfilled
-from tests.functional.services import LOOPBACK
-from tests.functional.sockets import (
+from tests.stage.authority import strangers
+from tests.stage.programs import LIMIT, Unfulfilled
+from tests.stage.services import LOOPBACK
+from tests.stage.sockets import (
     PIECE,
     Address,
     connected,

@@ -8,8 +8,8 @@ import contextlib
 import socket
 import threading
 
-from tests.functional.services import LOOPBACK
-from tests.functional.sockets import PIECE, Address, connected, listener, reset
+from tests.stage.services import LOOPBACK
+from tests.stage.sockets import PIECE, Address, connected, listener, reset
 
 
 class Strand:

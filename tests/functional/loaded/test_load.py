@@ -11,9 +11,9 @@ import threading
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.functional.crowd import Echo, Exchange, queue
-from tests.functional.programs import LIMIT, reactor, stuck
-from tests.functional.sockets import (
+from tests.stage.crowd import Echo, Exchange, queue
+from tests.stage.programs import LIMIT, reactor, stuck
+from tests.stage.sockets import (
     PIECE,
     Address,
     Ending,
@@ -23,7 +23,7 @@ from tests.functional.sockets import (
     noise,
     receive,
 )
-from tests.functional.watch import MARK, WatchedCase
+from tests.stage.watch import MARK, WatchedCase
 
 LARGE = 200_000_000
 

@@ -1,7 +1,7 @@
 """
 Commands that end by themselves: what they leave behind, stream by stream.
 
-L{tests.functional.programs.Program} is for those that run on; it reads both streams
+L{tests.stage.programs.Program} is for those that run on; it reads both streams
 as one.
 """
 
@@ -17,7 +17,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.functional.programs import LIMIT, TOP
+from tests.stage.programs import LIMIT, TOP
 
 CONSOLE: Final = (sys.executable, "-m", "tunnelkit.commands.console")
 """The command C{tunnelkit}, of the Python that runs the tests."""

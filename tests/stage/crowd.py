@@ -16,8 +16,8 @@ from typing import ClassVar, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.functional.services import LOOPBACK
-from tests.functional.sockets import (
+from tests.stage.services import LOOPBACK
+from tests.stage.sockets import (
     PIECE,
     Address,
     Received,
@@ -25,7 +25,7 @@ from tests.functional.sockets import (
     noise,
     receive,
 )
-from tests.functional.watch import MARK
+from tests.stage.watch import MARK
 
 AT_ONCE: Final = 32
 """How many visitors of a queue are there at the same time."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tests.functional.rubbish import frame, message
-from tests.functional.spoken import Impostor, Speaker, welcome
+from tests.stage.rubbish import frame, message
+from tests.stage.spoken import Impostor, Speaker, welcome
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.login import Challenge, ClientHello, Login, ServerHello
 from tunnelkit.wire.native.messages import Start, Want

@@ -11,12 +11,12 @@ import threading
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.authority import strangers
-from tests.functional.case import HOST
-from tests.functional.crowd import Echo, Exchange, queue
-from tests.functional.programs import LIMIT, stuck
-from tests.functional.rubbish import inside, opening
-from tests.functional.sockets import (
+from tests.stage.authority import strangers
+from tests.stage.case import HOST
+from tests.stage.crowd import Echo, Exchange, queue
+from tests.stage.programs import LIMIT, stuck
+from tests.stage.rubbish import inside, opening
+from tests.stage.sockets import (
     PIECE,
     Address,
     Ending,
@@ -26,8 +26,8 @@ from tests.functional.sockets import (
     receive,
     reset,
 )
-from tests.functional.spoken import Member, Speaker, arrived
-from tests.functional.watch import MARK, MIB, Watched, WatchedCase, mib
+from tests.stage.spoken import Member, Speaker, arrived
+from tests.stage.watch import MARK, MIB, Watched, WatchedCase, mib
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.messages import Ping
 from tunnelkit.wire.token import Token

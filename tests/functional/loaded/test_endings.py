@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST
-from tests.functional.crowd import Echo, queue
-from tests.functional.ports import freePort
-from tests.functional.programs import LIMIT
-from tests.functional.services import (
+from tests.stage.case import HOST
+from tests.stage.crowd import Echo, queue
+from tests.stage.ports import freePort
+from tests.stage.programs import LIMIT
+from tests.stage.services import (
     Service,
     Talk,
     halving,
@@ -26,7 +26,7 @@ from tests.functional.services import (
     sink,
     source,
 )
-from tests.functional.sockets import (
+from tests.stage.sockets import (
     Address,
     Ending,
     Received,
@@ -36,7 +36,7 @@ from tests.functional.sockets import (
     receiveExactly,
     reset,
 )
-from tests.functional.watch import LOUD, MARK, Watched, WatchedCase
+from tests.stage.watch import LOUD, MARK, Watched, WatchedCase
 
 WAITING = 60
 """Visitors who wait at once: few, as the wait of none may last 10 s."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
-from tests.functional.programs import LIMIT
+from tests.stage.programs import LIMIT
 
 Address: TypeAlias = tuple[str, int] | str
 """Host and port, or the path of a UNIX socket."""

@@ -10,38 +10,25 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from resource import getpagesize
-from threading import Thread
-from typing import Any, TypeAlias
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.functional.authority import Authority
-from tests.functional.case import (
+from tests.stage.authority import Authority
+from tests.stage.case import (
     HOST,
     ClientProgram,
     FunctionalCase,
     ServerProgram,
     found,
 )
-from tests.functional.ports import freePort
-from tests.functional.programs import LIMIT, reactor
-from tests.functional.sockets import noise
-
-Address: TypeAlias = tuple[str, int]
+from tests.stage.datagrams import PIECE, Address, Answering, udp
+from tests.stage.ports import freePort
+from tests.stage.programs import reactor
+from tests.stage.sockets import noise
 
 SIZES = (0, 1, 1200, 1473, 8193, 65507)
-PIECE = 65535
-
-
-def udp(host: str = HOST) -> socket.socket:
-    """
-    Make a socket that waits for a while.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_DGRAM)
-    made.settimeout(LIMIT)
-    return made
 
 
 def resident(pid: int | None) -> int:
@@ -59,54 +46,6 @@ def pause(seconds: float) -> Deferred[None]:
     waited: Deferred[None] = Deferred()
     reactor.callLater(seconds, waited.callback, None)
     return waited
-
-
-class Answering:
-    """
-    A UDP service in a thread.
-
-    @ivar port: where it listens, at L{HOST}.
-    @ivar asked: who asked what.
-    """
-
-    def __init__(
-        self, answer: Callable[[bytes], bytes], host: str = HOST, port: int = 0
-    ) -> None:
-        self.asked: list[tuple[bytes, Address]] = []
-        self._answer = answer
-        self._socket = udp(host)
-        self._socket.settimeout(None)
-        self._socket.bind((host, port))
-        self.port = int(self._socket.getsockname()[1])
-        self._stopped = False
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def say(self, datagram: bytes, to: Address) -> None:
-        """
-        Say something that nobody asked for.
-        """
-        self._socket.sendto(datagram, to)
-
-    def stop(self) -> None:
-        """
-        Be gone.
-        """
-        if self._stopped:
-            return
-        self._stopped = True
-        with udp(self._socket.getsockname()[0]) as waking:
-            waking.sendto(b"", self._socket.getsockname())
-        self._thread.join(LIMIT)
-        self._socket.close()
-
-    def _run(self) -> None:
-        while True:
-            datagram, whose = self._socket.recvfrom(PIECE)
-            if self._stopped:
-                return
-            self.asked.append((datagram, whose))
-            self._socket.sendto(self._answer(datagram), whose)
 
 
 class DatagramCase(FunctionalCase):
@@ -411,6 +350,7 @@ class TroubleTests(DatagramCase):
         address = await self.leads(client)
         visitor = self.visiting(address)
         await self.asks(visitor, b"before")
+        await server.keeps()
         await server.kill()
         mark = client.mark()
         self.server(port=server.port, state=server.state)

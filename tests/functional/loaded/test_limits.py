@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import ClientProgram, FunctionalCase
-from tests.functional.crowd import Echo
-from tests.functional.programs import LIMIT, reactor
-from tests.functional.sockets import Address, Ending, connected, receiveExactly
-from tests.functional.watch import MARK
+from tests.stage.case import ClientProgram, FunctionalCase
+from tests.stage.crowd import Echo
+from tests.stage.programs import LIMIT, reactor
+from tests.stage.sockets import Address, Ending, connected, receiveExactly
+from tests.stage.watch import MARK
 
 FILES: Final = 100
 SERVED: Final = 25

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.functional.sockets import Address, connected
+from tests.stage.sockets import Address, connected
 
 
 @dataclass(frozen=True, slots=True)

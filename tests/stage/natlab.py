@@ -1,5 +1,5 @@
 """
-Programs for a network of namespaces, each run by C{python -m tests.functional.natlab}:
+Programs for a network of namespaces, each run by C{python -m tests.stage.natlab}:
 STUN servers, an echo, a sender, and the two ends of a UDP tunnel.
 """
 
