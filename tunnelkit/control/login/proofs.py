@@ -13,7 +13,7 @@ def workProof(key: bytes, serial: int, certificate: bytes | None) -> str:
     """
     Prove that a new work connection belongs to a session, in hexadecimal.
 
-    @param key: the session's key, from its L{Welcome}.
+    @param key: the session's key, from its L{tunnelkit.wire.native.login.Welcome}.
     @param serial: never used before in this session.
     @param certificate: the DER of the certificate that this connection shows, None
         where the login was not bound to one.
