@@ -196,6 +196,7 @@ class Server(Service):
             settings.bind,
             settings.hostname,
             settings.bindUDP,
+            self._users.visitors,
         )
         troubles = Bursts(
             lambda sentence: self._log.warn("{sentence}", sentence=sentence),
