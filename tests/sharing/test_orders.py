@@ -19,6 +19,7 @@ Happening = tuple[str, int]
 WHAT = (
     *("come", "ask", "ask", "ask", "write", "half", "accept", "accept", "refuse"),
     *("answer", "answer", "answer", "part", "spent", "end", "cutOff", "push"),
+    *("once", "once", "once"),
     *("leave", "halfClose", "stall", "read", "pass", "long"),
 )
 PASSING = {"pass": 0.3, "long": 40.0}
@@ -102,6 +103,8 @@ class Play:
         elif due:
             word = b"spent " if what == "spent" else b"whole "
             target.say(word + due.popleft())
+            if what == "once":
+                target.end()
 
     def check(self) -> None:
         """
@@ -129,12 +132,18 @@ class Play:
 
     def finish(self) -> None:
         """
-        Let time pass until nothing is left to wait for, and stop.
+        Let time pass until nothing is left to wait for, and stop.  Who is still here
+        has all its answers.
         """
         for _ in range(4):
             self.world.advance(100)
             while self.world.dials:
                 self.world.refuse()
+        self.check()
+        for number, (client, got) in enumerate(self.clients):
+            if not (client.wire.over or client.wire.ended or client.wire.lost):
+                whole = [line for line in got if not line.startswith(b"part ")]
+                assert len(whole) == self.asked[number], (number, got)
         for client, _ in self.clients:
             client.leave()
         self.world.pool.stop()

@@ -228,8 +228,10 @@ class World:
         self._ports = 40000
 
     def _connect(self, protocol: IProtocol) -> Deferred[IProtocol]:
-        dialled: Deferred[IProtocol] = Deferred()
-        self.dials.append((protocol, dialled))
+        # One that is given up does not connect later.
+        dialled: Deferred[IProtocol] = Deferred(lambda _: self.dials.remove(dial))
+        dial = protocol, dialled
+        self.dials.append(dial)
         return dialled
 
     def settle(self) -> None:

@@ -6,10 +6,9 @@ Pool: clients, those of their requests that wait, and the connections to the tar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.sharing.asking import Asking, Waiting
@@ -17,13 +16,10 @@ from tunnelkit.sharing.bounds import Bounds
 from tunnelkit.sharing.clients.client import ClientLine
 from tunnelkit.sharing.tally import ShareTally
 from tunnelkit.sharing.targets.dialling import Connect, Dialling
+from tunnelkit.sharing.targets.habit import Habit
 from tunnelkit.sharing.targets.line import TargetLine
 from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import Framing, Trouble
-
-BRIEF: Final = 2
-"""After so many connections in a row that the target ended after one reply each, it is
-taken to do that always."""
 
 
 class Pool:
@@ -65,9 +61,7 @@ class Pool:
             bounds.dialling,
             self.pump,
         )
-        self._brief = 0
-        self._stays = False
-        self._look: IDelayedCall | None = None
+        self._habit = Habit(clock, bounds.caution, self.pump)
         self._pumping = False
         self._eager = False
         self._stopping = self.draining = False
@@ -198,7 +192,7 @@ class Pool:
                 self._send(*found)
         finally:
             self._pumping = False
-        if self.waiting.count and self._brief >= BRIEF:
+        if self.waiting.count and self._habit.closes:
             for line in [each for each in self.lines if each.resting]:
                 line.close()
         self._dial()
@@ -225,23 +219,8 @@ class Pool:
         return next((line for line in free if line.quiet), None)
 
     def _sure(self, line: TargetLine, asking: Asking) -> bool:
-        """
-        Tell whether a request may be sent on a connection.  As long as it is not known
-        that the target keeps one open after a reply, what must not be sent twice waits
-        for a moment.
-        """
-        if self._stays or asking.request.repeatable:
-            return True
-        left = line.last + self.bounds.caution - self.clock.seconds()
-        if line.answered and left <= 0 and not line.flying:
-            self._stays = True
-        elif line.answered and self._look is None:
-            self._look = self.clock.callLater(max(0.0, left), self._looked)
-        return not line.flying and (not line.answered or left <= 0)
-
-    def _looked(self) -> None:
-        self._look = None
-        self.pump()
+        again = asking.request.repeatable and not asking.tries
+        return again or self._habit.sure(line)
 
     def _send(self, client: ClientLine, line: TargetLine) -> None:
         asking = self.waiting.take(client)
@@ -281,15 +260,21 @@ class Pool:
         if self._stopping:
             line.close()
 
+    @property
+    def depth(self) -> int:
+        """
+        How many requests may be under way on a connection.
+        """
+        return 1 if self._habit.single else self.bounds.pipeline
+
     def good(self, line: TargetLine) -> None:
         """
         The target has answered.
         """
         self._dialling.good()
         if line.answered > 1:
-            self._brief = 0
-            self._stays = True
-        elif self._brief >= BRIEF:
+            self._habit.kept()
+        elif self._habit.closes and not line.flying:
             self._renew(line)
 
     def _renew(self, line: TargetLine) -> None:
@@ -302,19 +287,21 @@ class Pool:
         """
         A target that used to close after each reply has not.
         """
-        self._brief = 0
-        self._stays = True
+        self._habit.kept()
 
-    def lost(self, line: TargetLine, brief: bool) -> None:
+    def ended(self, brief: bool) -> None:
+        """
+        The target has ended a connection after one reply.
+
+        @param brief: whether soon, and without a word.
+        """
+        self._habit.ended(brief)
+
+    def lost(self, line: TargetLine) -> None:
         """
         A connection to the target is gone.
-
-        @param brief: whether the target has closed it after one reply.
         """
         self.lines.pop(line, None)
-        if brief:
-            self._brief += 1
-            self._stays = False
         owner, line.owner = line.owner, None
         if owner is not None:
             owner.line = None
@@ -359,9 +346,7 @@ class Pool:
         """
         self._stopping = True
         self._dialling.stop()
-        look, self._look = self._look, None
-        if look is not None:
-            look.cancel()
+        self._habit.stop()
         for client in [*self.clients]:
             client.stop()
         for line in [*self.lines]:

@@ -88,7 +88,7 @@ class TargetLine(Protocol):
         Whether another request can be sent.
         """
         return (
-            len(self.flying) < self._pool.bounds.pipeline
+            len(self.flying) < self._pool.depth
             and self.streaming is None
             and not (self.closed or self._spent or self._digesting or self.resting)
             # What has no reply would pile up here.
@@ -367,13 +367,13 @@ class TargetLine(Protocol):
         if not ours:
             self._replies.ended()
             self._digest()
-        soon = self._clock.seconds() - self.last < SOON
-        untouched = not (ours or self._spent or self._replies.begun)
-        brief = untouched and soon and self.answered == 1
+        if self.answered == 1 and (self._spent or not ours):
+            soon = self._clock.seconds() - self.last < SOON
+            self._pool.ended(soon and not (self._spent or self._replies.begun))
         self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)
         self._limits.dropAll()
         self._log.info("target connection closed: {line}", line=self._shown)
-        self._pool.lost(self, brief)
+        self._pool.lost(self)
 
     @property
     def vain(self) -> bool:
