@@ -314,6 +314,23 @@ class TargetTests(SharingCase):
         self.assertEqual(client.got, b"rest is this\n")
         self.assertEqual(world.target().got, b">two\n")
 
+    def test_cutShort(self) -> None:
+        """
+        One that ends with a reset is not whole, and does not look so: its client is
+        reset, or told where it has nothing of it.
+        """
+        world = self.world()
+        client = world.client(b"one\n")
+        target = world.target()
+        target.say(b"part\nrest is th")
+        target.breakOff()
+        self.assertEqual((client.got, client.wire.over), (b"part\n", "reset"))
+        client = world.client(b"two\n")
+        target = world.target()
+        target.say(b"rest is th")
+        target.breakOff()
+        self.assertEqual((client.got, client.wire.ended), (b"BROKEN\n", True))
+
     def test_spent(self) -> None:
         """
         A connection that the target will close is not used again.

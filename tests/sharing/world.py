@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
+    ConnectionLost,
     ConnectionRefusedError,
 )
 from twisted.internet.interfaces import IProtocol
@@ -197,6 +198,13 @@ class Peer:
         Close.
         """
         self.wire._lose(ConnectionDone())
+        self._world.settle()
+
+    def breakOff(self) -> None:
+        """
+        Be lost: a reset, or a network that is gone.
+        """
+        self.wire._lose(ConnectionLost())
         self._world.settle()
 
     @property

@@ -220,7 +220,7 @@ class Pool:
 
     def _sure(self, line: TargetLine, asking: Asking) -> bool:
         again = asking.request.repeatable and not asking.tries
-        return again or self._habit.sure(line)
+        return again or self._habit.sure(line.life, bool(line.flying))
 
     def _send(self, client: ClientLine, line: TargetLine) -> None:
         asking = self.waiting.take(client)
@@ -272,7 +272,7 @@ class Pool:
         The target has answered.
         """
         self._dialling.good()
-        if line.answered > 1:
+        if line.life.answered > 1:
             self._habit.kept()
         elif self._habit.closes and not line.flying:
             self._renew(line)
@@ -307,7 +307,7 @@ class Pool:
             owner.line = None
             if self.framing.stateful:
                 owner.cut("its own connection to the target ended")
-        if line.vain:
+        if line.life.vain:
             self._dialling.bad()
         self.pump()
 

@@ -1,48 +1,79 @@
 # -*- test-case-name: tests.sharing.test_habits -*-
 """
-Habit: what the target does with a connection behind a reply, as far as is seen.
+Habit: what the target does with its connections, as far as is seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 BRIEF: Final = 2
 """After so many connections in a row that the target ended after one reply each, it is
 taken to do that always."""
+SOON: Final = 1.0
+"""A target that ends within so many seconds of a reply does so because of it; one that
+does not within so many seconds keeps its connection."""
 _MOMENT: Final = 1e-6
 """What the sums of times are out by at most, in seconds."""
 
 
-class Line(Protocol):
+class Life:
     """
-    A connection to the target.
+    What is seen of one connection to the target.
+
+    @ivar answered: how many requests were.
+    @ivar last: when the last of those was, on the clock.
+    @ivar asked: whether it had any.
+    @ivar heard: whether the target has said something that is of use.
+    @ivar excused: whether it ends through no fault of the target's.
     """
 
-    @property
-    def answered(self) -> int:
+    def __init__(self, clock: IReactorTime) -> None:
+        self.answered = 0
+        self.last = 0.0
+        self.asked = self.heard = self.excused = False
+        self._clock = clock
+        self._since = clock.seconds()
+
+    def answer(self) -> None:
         """
-        How many requests were.
+        A request is answered.
         """
+        self.answered += 1
+        self.last = self._clock.seconds()
+        self.heard = True
 
     @property
-    def last(self) -> float:
+    def afresh(self) -> bool:
         """
-        When the last of those was, on the clock.
+        Whether a reply was a moment ago.
         """
+        return self._clock.seconds() - self.last < SOON
 
     @property
-    def flying(self) -> object:
+    def lasting(self) -> bool:
         """
-        Requests that it has.
+        Whether it is there for more than a moment.
         """
+        return self._clock.seconds() - self._since >= SOON
+
+    @property
+    def vain(self) -> bool:
+        """
+        Whether the target has made it of no use: it was asked and is silent, or has
+        left at once.
+        """
+        useless = self.asked or not self.lasting
+        return useless and not (self.heard or self.excused)
 
 
 class Habit:
     """
+    What the target does with a connection behind a reply.
+
     @ivar single: whether the target has ended a connection after one reply, announced
         or not, and none was seen since that had more: then only one request is to be
         under way on each, as those behind it would be lost.
@@ -90,18 +121,20 @@ class Habit:
             self._brief += 1
             self._stays = False
 
-    def sure(self, line: Line) -> bool:
+    def sure(self, life: Life, busy: bool) -> bool:
         """
         Tell whether what must not be sent twice may be sent on a connection.  As long
         as it is not known that the target keeps one open after a reply, it waits for a
         moment.
+
+        @param busy: whether it has a request.
         """
         if self._stays:
             return True
-        if line.flying or not line.answered:
+        if busy or not life.answered:
             # If it has a request, the reply to that will tell.
-            return not line.flying
-        left = line.last + self._caution - self._clock.seconds()
+            return not busy
+        left = life.last + self._caution - self._clock.seconds()
         if left < _MOMENT:
             self._stays = True
         elif self._look is None:

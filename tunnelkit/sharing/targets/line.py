@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -19,6 +20,7 @@ from zope.interface import implementer
 from tunnelkit.relay.connection import named, quiet, tuned
 from tunnelkit.sharing.asking import Asking
 from tunnelkit.sharing.limits import Limits
+from tunnelkit.sharing.targets.habit import Life
 from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import (
     Answered,
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
     from tunnelkit.sharing.clients.client import ClientLine
     from tunnelkit.sharing.pool import Pool
 
-SOON: Final = 1.0
-"""A target that ends within so many seconds of a reply does so because of it."""
-
 
 @implementer(IPushProducer)
 class TargetLine(Protocol):
@@ -45,19 +44,18 @@ class TargetLine(Protocol):
     @ivar flying: requests that were sent and are not answered, the oldest first.
     @ivar owner: whose own it is; None where it is everybody's, or nobody's yet.
     @ivar choked: whether the target takes no more at the moment.
-    @ivar answered: how many requests were.
-    @ivar last: when the last of those was, on the clock.
+    @ivar life: what is seen of it.
     @ivar closed: whether it is of no further use.
     """
 
     _log = Logger()
     transport: Any
+    life: Life
 
     def __init__(self, pool: Pool, replies: Replies) -> None:
         self.flying: deque[Asking] = deque()
         self.owner: ClientLine | None = None
         self.choked = False
-        self.answered = 0
         self.closed = False
         self.streaming: Asking | None = None
         self._pool = pool
@@ -66,15 +64,13 @@ class TargetLine(Protocol):
         self._digesting = False
         self._spent = False
         self._limits = Limits(pool.clock)
-        self.last = 0.0
-        self._asked = False
-        self._since = self._clock.seconds()
         self._shown = ""
 
     def connectionMade(self) -> None:
         """
         The target is there.
         """
+        self.life = Life(self._clock)
         transport = self.transport
         tuned(transport)
         transport.registerProducer(self, True)
@@ -112,7 +108,7 @@ class TargetLine(Protocol):
         asking.line = self
         asking.tries += 1
         asking.sent = self._clock.seconds()
-        self._asked = True
+        self.life.asked = True
         data = self._replies.send(request)
         if request.more:
             self.streaming = asking
@@ -244,17 +240,17 @@ class TargetLine(Protocol):
             reply = replace(reply, close=True)
         self._spent = self._spent or reply.spent
         self.flying.popleft()
-        self.answered += 1
-        self.last = self._clock.seconds()
+        self.life.answer()
         self._over(asking)
         self._watch()
-        self._pool.tally.service.add(self.last - asking.sent)
+        took = self.life.last - asking.sent
+        self._pool.tally.service.add(took)
         self._pool.good(self)
         if detail.shown:
             self._log.debug(
                 "#{number} is answered after {time:.6f} s",
                 number=client.number,
-                time=self.last - asking.sent,
+                time=took,
             )
         client.reply(asking, reply)
 
@@ -364,21 +360,14 @@ class TargetLine(Protocol):
         The target, or we, have ended it.
         """
         ours = self.closed
-        if not ours:
+        if not ours and reason.check(ConnectionDone):
+            # What ends with the connection does not end with a reset.
             self._replies.ended()
             self._digest()
-        if self.answered == 1 and (self._spent or not ours):
-            soon = self._clock.seconds() - self.last < SOON
-            self._pool.ended(soon and not (self._spent or self._replies.begun))
+        if self.life.answered == 1 and (self._spent or not ours):
+            quietly = not (self._spent or self._replies.begun)
+            self._pool.ended(brief=quietly and self.life.afresh)
         self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)
         self._limits.dropAll()
         self._log.info("target connection closed: {line}", line=self._shown)
         self._pool.lost(self)
-
-    @property
-    def vain(self) -> bool:
-        """
-        Whether it was of no use, and was to be, or did not last.
-        """
-        lasted = self._clock.seconds() - self._since
-        return not self.answered and (self._asked or lasted < SOON)
