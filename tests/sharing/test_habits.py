@@ -1,6 +1,5 @@
 """
-Tests of a share with several requests on a connection that the target does not keep, in
-memory.
+Tests of a share with several requests on a connection that does not last, in memory.
 """
 
 from __future__ import annotations
@@ -114,3 +113,58 @@ class PipelineTests(SharingCase):
         self.assertEqual(due, [])
         target.say(b"1\n")
         self.assertEqual(target.got, b">get 0\n>get 1\n>write\n")
+
+
+class UploadTests(SharingCase):
+    """
+    A request that streams behind those of others.
+    """
+
+    def upload(self) -> tuple[World, Peer, Peer, Peer]:
+        """
+        Have one client wait for its reply while another begins to stream.
+
+        @return: the two, and the target.
+        """
+        world = self.world(pipeline=2, replyTimeout=5)
+        world.pool.stayed()  # so it is known to keep its connections
+        other, client = world.client(b"write\n"), world.client(b"stream\n")
+        target = world.target()
+        self.assertEqual(target.got, b">write\n>stream\n")
+        return world, other, client, target
+
+    def test_stops(self) -> None:
+        """
+        A client that leaves in the middle does not cost another its reply.
+        """
+        world, other, client, target = self.upload()
+        client.leave()
+        third = world.client(b"get\n")
+        self.assertEqual(target.wire.over, "")
+        target.say(b"1\n")
+        self.assertEqual(other.got, b"1\n")
+        self.assertEqual((target.got, target.wire.over), (b"", "reset"))
+        world.target().say(b"3\n")
+        self.assertEqual(third.got, b"3\n")
+        self.assertEqual(world.pool.tally.broken, 0)
+
+    def test_stopsAndLate(self) -> None:
+        """
+        If that reply does not come, either, it has no more time than any.
+        """
+        world, other, client, target = self.upload()
+        world.advance(3)
+        client.leave()
+        world.advance(2)
+        self.assertEqual((other.got, target.wire.over), (b"LATE\n", "reset"))
+
+    def test_goesOn(self) -> None:
+        """
+        A client that takes its time does not put off when another is told that its
+        reply is late.
+        """
+        world, other, client, target = self.upload()
+        world.advance(3)
+        client.say(b"body\n")
+        world.advance(2)
+        self.assertEqual((other.got, target.wire.over), (b"LATE\n", "reset"))

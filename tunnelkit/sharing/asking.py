@@ -55,6 +55,15 @@ class Asking:
         self.done = False
         self.limit: IDelayedCall | None = None
 
+    @property
+    def repeatable(self) -> bool:
+        """
+        Whether it may be sent once more.
+        """
+        request = self.request
+        once = self.tries < 2 and not self.said
+        return once and request.repeatable and not request.more
+
     def unlimited(self) -> None:
         """
         It waits no longer.

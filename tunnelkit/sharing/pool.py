@@ -102,7 +102,7 @@ class Pool:
         if self.bounds.sticky and line is not None and line.owner is client:
             line.owner = None
             if line.flying:
-                line.fail(Trouble.BROKEN, f"#{client.number} had it, and is gone")
+                line.drop(f"#{client.number} had it, and is gone")
             elif self.framing.stateful:
                 line.close()
             self.pump()
@@ -247,7 +247,8 @@ class Pool:
         under, there = self._dialling.under, len(self.lines)
         if self._stopping or there + under >= self.bounds.connections:
             return False
-        if self._eager and not there:
+        if not there and (self._eager or not self._dialling.well):
+            # Whether it is back is to be known before a client needs it.
             return not under
         return self.waiting.count > under
 
@@ -271,11 +272,17 @@ class Pool:
         """
         The target has answered.
         """
-        self._dialling.good()
+        self.heard()
         if line.life.answered > 1:
             self._habit.kept()
         elif self._habit.closes and not line.flying:
             self._renew(line)
+
+    def heard(self) -> None:
+        """
+        The target is there, and says what it should.
+        """
+        self._dialling.good()
 
     def _renew(self, line: TargetLine) -> None:
         if self.waiting.count:
@@ -309,6 +316,8 @@ class Pool:
                 owner.cut("its own connection to the target ended")
         if line.life.vain:
             self._dialling.bad()
+        elif not line.life.asked:
+            self._dialling.good()
         self.pump()
 
     # The end.
@@ -318,7 +327,7 @@ class Pool:
         """
         Whether the target answers, as far as is known.
         """
-        return self._dialling.well
+        return self._dialling.well or any(line.holds for line in self.lines)
 
     def drain(self) -> Deferred[None]:
         """

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from tunnelkit.relay.connection import named, quiet, tuned
+from tunnelkit.relay.connection import Gauge, named, quiet, tuned
 from tunnelkit.sharing.asking import Asking
 from tunnelkit.sharing.limits import Limits
 from tunnelkit.sharing.targets.habit import Life
@@ -37,8 +35,9 @@ if TYPE_CHECKING:
     from tunnelkit.sharing.clients.client import ClientLine
     from tunnelkit.sharing.pool import Pool
 
+HALF: Final = "a request stopped half way"
 
-@implementer(IPushProducer)
+
 class TargetLine(Protocol):
     """
     @ivar flying: requests that were sent and are not answered, the oldest first.
@@ -62,7 +61,7 @@ class TargetLine(Protocol):
         self._clock = pool.clock
         self._replies = replies
         self._digesting = False
-        self._spent = False
+        self._spent = self._leaving = False
         self._limits = Limits(pool.clock)
         self._shown = ""
 
@@ -73,7 +72,7 @@ class TargetLine(Protocol):
         self.life = Life(self._clock)
         transport = self.transport
         tuned(transport)
-        transport.registerProducer(self, True)
+        transport.registerProducer(Gauge(self._full, self._drained), True)
         self._shown = f"{named(transport.getHost())} <-> {named(transport.getPeer())}"
         self._log.info("new target connection: {line}", line=self._shown)
         self._pool.connected(self)
@@ -86,7 +85,8 @@ class TargetLine(Protocol):
         return (
             len(self.flying) < self._pool.depth
             and self.streaming is None
-            and not (self.closed or self._spent or self._digesting or self.resting)
+            and not (self.closed or self._spent or self._leaving)
+            and not (self._digesting or self.resting)
             # What has no reply would pile up here.
             and not self.choked
         )
@@ -131,7 +131,7 @@ class TargetLine(Protocol):
         if part.last:
             self.streaming = None
         self.transport.write(part.data)
-        self._watch()
+        self._watchIf(asking)
         if part.last:
             if asking.request.silent:
                 self.flying.remove(asking)
@@ -145,10 +145,17 @@ class TargetLine(Protocol):
         Nobody waits for this reply any longer.  It is read all the same, within the
         time that a reply has, so that the next one is told from it.
         """
-        if asking is self.streaming:
-            self.fail(Trouble.BROKEN, "a request stopped half way")
-        elif asking in self.flying:
-            self._watch()
+        if asking is not self.streaming:
+            self._watchIf(asking)
+        elif asking is self.flying[0]:
+            self.drop(HALF)
+        else:
+            # Those before it are others', and have their replies first.
+            self._leaving = True
+            self.streaming = None
+            self.flying.pop()
+            self._over(asking)
+            self._pool.tally.thrownAway += 1
 
     def hold(self) -> None:
         """
@@ -165,27 +172,16 @@ class TargetLine(Protocol):
             self.transport.resumeProducing()
             self._watch()
 
-    def pauseProducing(self) -> None:
-        """
-        The target takes no more for the moment.
-        """
+    def _full(self) -> None:
         self.choked = True
 
-    def resumeProducing(self) -> None:
-        """
-        It does again.
-        """
+    def _drained(self) -> None:
         self.choked = False
         if self.streaming is not None:
-            self._watch()
+            self._watchIf(self.streaming)
             self.streaming.client.goOn()
         else:
             self._pool.pump()
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost, which is told otherwise as well.
-        """
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -208,8 +204,10 @@ class TargetLine(Protocol):
             self.fail(Trouble.BROKEN, "a bug of ours, see above")
         finally:
             self._digesting = False
-        if self._spent and not self.closed:
+        if self._spent:
             self.fail(Trouble.BROKEN, "it is used up", ended=True)
+        elif self._leaving and not self.flying:
+            self.drop(HALF)
         self._pool.pump()
 
     def _take(self, event: Answered) -> None:
@@ -221,6 +219,8 @@ class TargetLine(Protocol):
         elif isinstance(event, Pushed):
             if self.owner is None:
                 raise WireError("it said something that nobody asked for")
+            self.life.heard = True
+            self._pool.heard()
             self.owner.push(event.data)
 
     def _answer(self, reply: Reply) -> None:
@@ -276,6 +276,17 @@ class TargetLine(Protocol):
         self._pool.stayed()
         self._pool.pump()
 
+    @property
+    def holds(self) -> bool:
+        """
+        Whether it has nothing to do, and the target keeps it.
+        """
+        return not self.closed and not self.flying and self.life.lasting
+
+    def _watchIf(self, asking: Asking) -> None:
+        if self.flying and asking is self.flying[0]:
+            self._watch()
+
     def _watch(self) -> None:
         if self.flying and not self.flying[0].request.patient and not self.closed:
             self._limits.set("reply", self._pool.bounds.replyTimeout, self._late)
@@ -315,7 +326,7 @@ class TargetLine(Protocol):
             first = asking is flying[0]
             if asking.client.gone:
                 self._pool.tally.thrownAway += 1
-            elif self._mayRepeat(asking) and (untouched or not first):
+            elif asking.repeatable and (untouched or not first):
                 again.append(asking)
             else:
                 self._pool.tally.broken += trouble is Trouble.BROKEN or not first
@@ -329,10 +340,14 @@ class TargetLine(Protocol):
         else:
             self.transport.abortConnection()
 
-    def _mayRepeat(self, asking: Asking) -> bool:
-        request = asking.request
-        once = asking.tries == 1 and not asking.said
-        return once and request.repeatable and not request.more
+    def drop(self, reason: str) -> None:
+        """
+        Close it because of who asked: the target is not to blame.
+
+        @param reason: for the log.
+        """
+        self.life.excused = True
+        self.fail(Trouble.BROKEN, reason)
 
     def _shut(self) -> None:
         self.closed = True
@@ -346,6 +361,7 @@ class TargetLine(Protocol):
         Close it without a word; nothing is under way.
         """
         if not self.closed:
+            self.life.excused = True
             self._shut()
             self._lose()
 
