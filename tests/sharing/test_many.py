@@ -201,6 +201,17 @@ class StickyTests(SharingCase):
         target.end()
         self.assertEqual(client.wire.over, "reset")
 
+    def test_endsBeforeReply(self) -> None:
+        """
+        One whose own connection ends in place of a reply is told so: what that kept is
+        lost, so the request is not sent again on another.
+        """
+        world = self.world(Toy(stateful=True), sticky=True)
+        client = world.client(b"get\n")
+        world.target().end()
+        self.assertEqual((client.got, client.wire.ended), (b"BROKEN\n", True))
+        self.assertEqual(world.pool.tally.retries, 0)
+
     def test_midRequest(self) -> None:
         """
         A client that goes while its request is under way takes its connection with it.

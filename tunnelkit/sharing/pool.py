@@ -19,7 +19,7 @@ from tunnelkit.sharing.targets.dialling import Connect, Dialling
 from tunnelkit.sharing.targets.habit import Habit
 from tunnelkit.sharing.targets.line import TargetLine
 from tunnelkit.tunnels import detail
-from tunnelkit.wire.framings.contract import Framing, Trouble
+from tunnelkit.wire.framings.contract import Framing, Local, Request, Trouble
 
 
 class Pool:
@@ -133,7 +133,7 @@ class Pool:
             return
         self.waiting.add(asking)
         self.pump()
-        if asking.line is None and not asking.done:
+        if asking.line is None and asking.limit is None and not asking.done:
             self._limit(asking)
 
     def hasRoom(self, size: int) -> bool:
@@ -150,10 +150,20 @@ class Pool:
         """
         Have requests take their turn once more, before all others.
         """
-        self.tally.retries += len(askings)
         self.waiting.addFirst(askings)
         for asking in askings:
+            asking.queued = self.clock.seconds()
             self._limit(asking)
+
+    def excuse(self, trouble: Trouble, request: Request | None) -> Local:
+        """
+        Give what a client is told in place of a reply.
+        """
+        try:
+            return self.framing.trouble(trouble, request)
+        except Exception:
+            self._log.failure("a bug at words for trouble")
+            return Local(b"", close=True)
 
     def abandon(self, asking: Asking) -> None:
         """
@@ -229,6 +239,7 @@ class Pool:
         if self.bounds.sticky:
             line.owner = client
         self.tally.wait.add(self.clock.seconds() - asking.queued)
+        self.tally.retries += asking.tries > 0
         if detail.shown:
             self._log.debug(
                 "#{number} asks {count} bytes",
@@ -327,7 +338,8 @@ class Pool:
         """
         Whether the target answers, as far as is known.
         """
-        return self._dialling.well or any(line.holds for line in self.lines)
+        idle = [line for line in self.lines if not (line.closed or line.flying)]
+        return self._dialling.well or any(line.life.lasting for line in idle)
 
     def drain(self) -> Deferred[None]:
         """

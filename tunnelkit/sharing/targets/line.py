@@ -7,6 +7,7 @@ each reply to who asked.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -109,17 +110,23 @@ class TargetLine(Protocol):
         asking.tries += 1
         asking.sent = self._clock.seconds()
         self.life.asked = True
-        data = self._replies.send(request)
         if request.more:
             self.streaming = asking
-        if not request.silent or request.more:
-            self.flying.append(asking)
-        self.transport.write(data)
-        if len(self.flying) == 1:
-            self._watch()
+        self.flying.append(asking)
+        try:
+            self.transport.write(self._replies.send(request))
+        except Exception:
+            self._log.failure("a bug at a request")
+            self._withdraw(asking)
+            self._pool.tally.broken += 1
+            asking.client.trouble(asking, Trouble.BROKEN)
+            return
         if request.silent and not request.more:
+            self.flying.pop()
             self._over(asking)
             asking.client.answered(asking)
+        else:
+            self._watchIf(asking)
 
     def more(self, part: Part) -> None:
         """
@@ -145,17 +152,23 @@ class TargetLine(Protocol):
         Nobody waits for this reply any longer.  It is read all the same, within the
         time that a reply has, so that the next one is told from it.
         """
-        if asking is not self.streaming:
-            self._watchIf(asking)
-        elif asking is self.flying[0]:
-            self.drop(HALF)
-        else:
-            # Those before it are others', and have their replies first.
-            self._leaving = True
-            self.streaming = None
-            self.flying.pop()
-            self._over(asking)
+        if asking is self.streaming:
             self._pool.tally.thrownAway += 1
+            self._withdraw(asking)
+        else:
+            self._watchIf(asking)
+
+    def _withdraw(self, asking: Asking) -> None:
+        """
+        Forget the last request, of which a part may be sent.  Those before it are
+        others', and have their replies first.
+        """
+        self._leaving = True
+        self.streaming = None
+        self.flying.pop()
+        self._over(asking)
+        if not self.flying:
+            self.drop(HALF)
 
     def hold(self) -> None:
         """
@@ -188,12 +201,12 @@ class TargetLine(Protocol):
         The target says something.
         """
         if not self.closed:
-            self._replies.feed(data)
-            self._digest()
+            self._digest(self._replies.feed, data)
 
-    def _digest(self) -> None:
+    def _digest(self, tell: Callable[..., None], *said: bytes) -> None:
         self._digesting = True
         try:
+            tell(*said)
             while not self.closed and (event := self._replies.next()) is not None:
                 self._take(event)
         except WireError as e:
@@ -276,13 +289,6 @@ class TargetLine(Protocol):
         self._pool.stayed()
         self._pool.pump()
 
-    @property
-    def holds(self) -> bool:
-        """
-        Whether it has nothing to do, and the target keeps it.
-        """
-        return not self.closed and not self.flying and self.life.lasting
-
     def _watchIf(self, asking: Asking) -> None:
         if self.flying and asking is self.flying[0]:
             self._watch()
@@ -311,6 +317,8 @@ class TargetLine(Protocol):
         if self.closed:
             return
         untouched = ended and not self._replies.begun
+        # What is set on a client's own connection is lost, and the client with it.
+        lone = self.owner is not None and self._pool.framing.stateful
         flying = [*self.flying]
         self._shut()
         if not ended or (flying and not self._spent):
@@ -326,7 +334,7 @@ class TargetLine(Protocol):
             first = asking is flying[0]
             if asking.client.gone:
                 self._pool.tally.thrownAway += 1
-            elif asking.repeatable and (untouched or not first):
+            elif asking.repeatable and not lone and (untouched or not first):
                 again.append(asking)
             else:
                 self._pool.tally.broken += trouble is Trouble.BROKEN or not first
@@ -378,8 +386,7 @@ class TargetLine(Protocol):
         ours = self.closed
         if not ours and reason.check(ConnectionDone):
             # What ends with the connection does not end with a reset.
-            self._replies.ended()
-            self._digest()
+            self._digest(self._replies.ended)
         if self.life.answered == 1 and (self._spent or not ours):
             quietly = not (self._spent or self._replies.begun)
             self._pool.ended(brief=quietly and self.life.afresh)
