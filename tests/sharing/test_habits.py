@@ -114,6 +114,31 @@ class PipelineTests(SharingCase):
         target.say(b"1\n")
         self.assertEqual(target.got, b">get 0\n>get 1\n>write\n")
 
+    def test_changes(self) -> None:
+        """
+        One that has stopped to close is found out also where requests always wait; what
+        must not be sent twice is not risked for that.
+        """
+        world = self.world(rest=5)
+        clients = [world.client(b"get %d\n" % n) for n in range(6)]
+        for _ in range(2):
+            target = world.target()
+            target.say(b"reply\n")
+            target.end()
+        target = world.target()
+        target.say(b"reply\n")
+        self.assertEqual(target.wire.over, "closed")
+        target = world.target()
+        world.advance(5)
+        world.client(b"write\n")
+        target.say(b"reply\n")
+        self.assertEqual(target.got, b">get 3\n>get 4\n")
+        target.say(b"reply\n")
+        self.assertEqual(target.got, b">get 5\n")
+        target.say(b"reply\n")
+        self.assertEqual(target.got, b">write\n")
+        self.assertEqual([client.got for client in clients], [b"reply\n"] * 6)
+
 
 class UploadTests(SharingCase):
     """

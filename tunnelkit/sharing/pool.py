@@ -296,10 +296,10 @@ class Pool:
         self._dialling.good()
 
     def _renew(self, line: TargetLine) -> None:
-        if self.waiting.count:
-            line.close()
-        else:
+        if not self.waiting.count:
             line.rest(self.bounds.rest)
+        elif not self._habit.tries(self.bounds.rest):
+            line.close()
 
     def stayed(self) -> None:
         """

@@ -92,6 +92,7 @@ class Habit:
         self._caution = caution
         self._pump = pump
         self._brief = 0
+        self._tried = 0.0
         self._stays = False
         self._look: IDelayedCall | None = None
 
@@ -120,6 +121,21 @@ class Habit:
         if brief:
             self._brief += 1
             self._stays = False
+            if self._brief == BRIEF:
+                self._tried = self._clock.seconds()
+
+    def tries(self, rest: float) -> bool:
+        """
+        Tell whether one that is known to end each connection is to be tried with one
+        again.  Where requests always wait, nothing else would tell that it has changed.
+
+        @param rest: for how many seconds it is not.
+        """
+        now = self._clock.seconds()
+        if now - self._tried < rest:
+            return False
+        self._tried = now
+        return True
 
     def sure(self, life: Life, busy: bool) -> bool:
         """
