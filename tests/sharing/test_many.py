@@ -4,6 +4,8 @@ Tests of several connections, several requests on one, and clients with their ow
 
 from __future__ import annotations
 
+import socket
+
 from tests.sharing.toy import Toy
 from tests.sharing.world import PLENTY, SharingCase
 
@@ -166,6 +168,22 @@ class StickyTests(SharingCase):
         target = world.target()
         target.say(b"1\npush news\n")
         self.assertEqual(client.got, b"1\npush news\n")
+
+    def test_asksAmongNews(self) -> None:
+        """
+        Where there is always more of that, the owner's requests are sent all the same.
+        """
+        world = self.world(sticky=True)
+        client = world.client(b"one\n")
+        target = world.target()
+        target.say(b"1\npush news\n")
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        theirs.sendall(b"push more\n")
+        target.wire.getHandle = lambda: ours  # type: ignore[attr-defined]
+        client.say(b"two\n")
+        self.assertEqual(target.got, b">one\n>two\n")
 
     def test_pushedToNobody(self) -> None:
         """

@@ -62,7 +62,7 @@ class TargetLine(Protocol):
         self._clock = pool.clock
         self._replies = replies
         self._digesting = False
-        self._spent = self._leaving = False
+        self._spent = self._leaving = self._news = False
         self._limits = Limits(pool.clock)
         self._shown = ""
 
@@ -97,9 +97,10 @@ class TargetLine(Protocol):
         """
         Whether nothing has come that was not read yet while nothing is due: the
         target's end, or bytes that the next reply must not begin with.  The reactor
-        tells of those soon.
+        tells of those soon.  Where the target has news for its owner there may be
+        bytes at any time.
         """
-        return bool(self.flying) or quiet(self.transport)
+        return bool(self.flying) or self._news or quiet(self.transport)
 
     def send(self, asking: Asking) -> None:
         """
@@ -232,7 +233,7 @@ class TargetLine(Protocol):
         elif isinstance(event, Pushed):
             if self.owner is None:
                 raise WireError("it said something that nobody asked for")
-            self.life.heard = True
+            self._news = self.life.heard = True
             self._pool.heard()
             self.owner.push(event.data)
 
