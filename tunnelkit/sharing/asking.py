@@ -73,6 +73,33 @@ class Asking:
             limit.cancel()
 
 
+def parted(
+    askings: Sequence[Asking], repeat: bool, untouched: bool
+) -> tuple[list[Asking], list[Asking], list[Asking]]:
+    """
+    Tell what is to become of requests whose connection ended.
+
+    @param askings: those, the oldest first.
+    @param repeat: whether any may be sent once more.
+    @param untouched: whether the target has ended it before a byte of the reply to the
+        oldest.
+    @return: those whose client is gone, those that are sent again, and the others,
+        whose client is told.
+    """
+    gone: list[Asking] = []
+    again: list[Asking] = []
+    told: list[Asking] = []
+    for asking in askings:
+        unanswered = untouched or asking is not askings[0]
+        if asking.client.gone:
+            gone.append(asking)
+        elif repeat and unanswered and asking.repeatable:
+            again.append(asking)
+        else:
+            told.append(asking)
+    return gone, again, told
+
+
 class Waiting:
     """
     Requests that wait: those of a client in their order, clients in turn.

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.relay.connection import Gauge, named, quiet, tuned
-from tunnelkit.sharing.asking import Asking
+from tunnelkit.sharing.asking import Asking, parted
 from tunnelkit.sharing.limits import Limits
 from tunnelkit.sharing.targets.habit import Life
 from tunnelkit.tunnels import detail
@@ -244,7 +244,9 @@ class TargetLine(Protocol):
         client = asking.client
         if not reply.last:
             client.reply(asking, reply)
-            if not client.gone and self.flying and not client.choked:
+            if client.gone:
+                self._waste()
+            elif self.flying and not client.choked:
                 self._watch()
             return
         if asking is self.streaming:
@@ -254,6 +256,7 @@ class TargetLine(Protocol):
             reply = replace(reply, close=True)
         self._spent = self._spent or reply.spent
         self.flying.popleft()
+        self._limits.drop("waste")
         self.life.answer()
         self._over(asking)
         self._watch()
@@ -262,11 +265,17 @@ class TargetLine(Protocol):
         self._pool.good(self)
         if detail.shown:
             self._log.debug(
-                "#{number} is answered after {time:.6f} s",
-                number=client.number,
-                time=took,
+                "#{n} is answered after {time:.6f} s", n=client.number, time=took
             )
         client.reply(asking, reply)
+
+    def _waste(self) -> None:
+        if "waste" not in self._limits:
+            self._limits.set("waste", self._pool.bounds.waste, self._wasted)
+
+    def _wasted(self) -> None:
+        if len(self.flying) == 1:
+            self.drop("nobody is there for the rest of a reply")
 
     def _over(self, asking: Asking) -> None:
         asking.line = None
@@ -328,21 +337,15 @@ class TargetLine(Protocol):
                 line=self._shown,
                 reason=reason,
             )
-        again: list[Asking] = []
-        told: list[tuple[Asking, Trouble]] = []
         for asking in flying:
             self._over(asking)
-            first = asking is flying[0]
-            if asking.client.gone:
-                self._pool.tally.thrownAway += 1
-            elif asking.repeatable and not lone and (untouched or not first):
-                again.append(asking)
-            else:
-                self._pool.tally.broken += trouble is Trouble.BROKEN or not first
-                told.append((asking, trouble if first else Trouble.BROKEN))
+        gone, again, told = parted(flying, not lone, untouched)
+        self._pool.tally.thrownAway += len(gone)
         if again:
             self._pool.again(again)
-        for asking, why in told:
+        for asking in told:
+            why = trouble if asking is flying[0] else Trouble.BROKEN
+            self._pool.tally.broken += why is Trouble.BROKEN
             asking.client.trouble(asking, why)
         if self._spent and ended:
             self._lose()
