@@ -193,6 +193,13 @@ class Peer:
             self.wire.arrive(self.leave)
         self._world.settle()
 
+    def unsend(self, count: int) -> None:
+        """
+        Have so many bytes, the last ones, be written and not sent.
+        """
+        wire: Any = self.wire
+        wire.dataBuffer, wire.offset, wire._tempDataLen = b"", 0, count
+
     def leave(self) -> None:
         """
         Close.

@@ -306,6 +306,7 @@ class Pool:
         A target that used to close after each reply has not.
         """
         self._habit.kept()
+        self.pump()
 
     def ended(self, brief: bool) -> None:
         """

@@ -20,6 +20,7 @@ from tunnelkit.relay.connection import Gauge, named, quiet, tuned
 from tunnelkit.sharing.asking import Asking, parted
 from tunnelkit.sharing.limits import Limits
 from tunnelkit.sharing.targets.habit import Life
+from tunnelkit.sharing.targets.outlet import Outlet
 from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import (
     Answered,
@@ -51,6 +52,7 @@ class TargetLine(Protocol):
     _log = Logger()
     transport: Any
     life: Life
+    _outlet: Outlet
 
     def __init__(self, pool: Pool, replies: Replies) -> None:
         self.flying: deque[Asking] = deque()
@@ -72,6 +74,7 @@ class TargetLine(Protocol):
         """
         self.life = Life(self._clock)
         transport = self.transport
+        self._outlet = Outlet(transport)
         tuned(transport)
         transport.registerProducer(Gauge(self._full, self._drained), True)
         self._shown = f"{named(transport.getHost())} <-> {named(transport.getPeer())}"
@@ -115,7 +118,8 @@ class TargetLine(Protocol):
             self.streaming = asking
         self.flying.append(asking)
         try:
-            self.transport.write(self._replies.send(request))
+            asking.begin = self._outlet.written
+            self._outlet.write(self._replies.send(request))
         except Exception:
             self._log.failure("a bug at a request")
             self._withdraw(asking)
@@ -138,7 +142,7 @@ class TargetLine(Protocol):
             return
         if part.last:
             self.streaming = None
-        self.transport.write(part.data)
+        self._outlet.write(part.data)
         self._watchIf(asking)
         if part.last:
             if asking.request.silent:
@@ -245,7 +249,7 @@ class TargetLine(Protocol):
         if not reply.last:
             client.reply(asking, reply)
             if client.gone:
-                self._waste()
+                self._limits.begin("waste", self._pool.bounds.waste, self._wasted)
             elif self.flying and not client.choked:
                 self._watch()
             return
@@ -269,10 +273,6 @@ class TargetLine(Protocol):
             )
         client.reply(asking, reply)
 
-    def _waste(self) -> None:
-        if "waste" not in self._limits:
-            self._limits.set("waste", self._pool.bounds.waste, self._wasted)
-
     def _wasted(self) -> None:
         if len(self.flying) == 1:
             self.drop("nobody is there for the rest of a reply")
@@ -293,11 +293,7 @@ class TargetLine(Protocol):
         Take no request for so long, and none at all if the target ends meanwhile.
         """
         if not self.closed:
-            self._limits.set("rest", seconds, self._rested)
-
-    def _rested(self) -> None:
-        self._pool.stayed()
-        self._pool.pump()
+            self._limits.set("rest", seconds, self._pool.stayed)
 
     def _watchIf(self, asking: Asking) -> None:
         if self.flying and asking is self.flying[0]:
@@ -329,6 +325,8 @@ class TargetLine(Protocol):
         untouched = ended and not self._replies.begun
         # What is set on a client's own connection is lost, and the client with it.
         lone = self.owner is not None and self._pool.framing.stateful
+        # What is not sent will not be, if the connection is lost.
+        sent = self._outlet.sent if ended and not self._spent else None
         flying = [*self.flying]
         self._shut()
         if not ended or (flying and not self._spent):
@@ -339,7 +337,7 @@ class TargetLine(Protocol):
             )
         for asking in flying:
             self._over(asking)
-        gone, again, told = parted(flying, not lone, untouched)
+        gone, again, told = parted(flying, not lone, untouched, sent)
         self._pool.tally.thrownAway += len(gone)
         if again:
             self._pool.again(again)
