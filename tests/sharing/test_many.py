@@ -230,6 +230,30 @@ class StickyTests(SharingCase):
         self.assertEqual((client.got, client.wire.ended), (b"BROKEN\n", True))
         self.assertEqual(world.pool.tally.retries, 0)
 
+    def test_keptByChance(self) -> None:
+        """
+        A client keeps its own connection for a second request, also where the target
+        has ended those of others after one.
+        """
+        world = self.world(Toy(stateful=True), sticky=True)
+        for _ in range(2):
+            world.client(b"one\n")
+            target = world.target()
+            target.say(b"1\n")
+            target.end()
+        client = world.client(b"one\n")
+        target = world.target()
+        other = world.client(b"other\n")
+        target.say(b"1\n")
+        client.say(b"two\n")
+        world.advance(0.2)
+        self.assertEqual(target.got, b">one\n>two\n")
+        target.say(b"2\n")
+        self.assertEqual((client.got, client.wire.over), (b"1\n2\n", ""))
+        client.leave()
+        world.target().say(b"reply\n")
+        self.assertEqual(other.got, b"reply\n")
+
     def test_midRequest(self) -> None:
         """
         A client that goes while its request is under way takes its connection with it.

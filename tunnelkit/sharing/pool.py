@@ -286,8 +286,15 @@ class Pool:
         self.heard()
         if line.life.answered > 1:
             self._habit.kept()
-        elif self._habit.closes and not line.flying:
+        elif self._habit.closes and not (line.flying or self.lone(line)):
             self._renew(line)
+
+    def lone(self, line: TargetLine) -> bool:
+        """
+        Tell whether a connection keeps something for its owner, so that another one
+        cannot take its place.
+        """
+        return line.owner is not None and self.framing.stateful
 
     def heard(self) -> None:
         """

@@ -324,7 +324,7 @@ class TargetLine(Protocol):
             return
         untouched = ended and not self._replies.begun
         # What is set on a client's own connection is lost, and the client with it.
-        lone = self.owner is not None and self._pool.framing.stateful
+        lone = self._pool.lone(self)
         # What is not sent will not be, if the connection is lost.
         sent = self._outlet.sent if ended and not self._spent else None
         flying = [*self.flying]
