@@ -159,6 +159,51 @@ class DialTests(LineCase):
         self.assertEqual((service.heard, service.ended), (b"all of it", "end"))
         self.assertEqual(visitor.ended, "end")
 
+    def test_visitorGone(self) -> None:
+        """
+        A service that goes on talking when he has gone is not kept for that: he took
+        the end of both directions with him.
+        """
+        self.come()
+        visitor, service = self.dial()
+        visitor.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual(self.locals[-1].joins, set())
+        self.assertTrue(service.wire.far.lost)
+
+    def test_visitorGoneUnread(self) -> None:
+        """
+        Nor are its last bytes lost for that, though it takes its time with them.
+        """
+        self.come()
+        visitor, service = self.dial()
+        service.wire.pauseProducing()
+        said = bytes(range(250)) * 8000
+        visitor.say(said)
+        visitor.wire.loseConnection()
+        self.network.settle()
+        self.assertLess(len(service.heard), len(said))
+        service.wire.resumeProducing()
+        self.network.settle()
+        self.assertTrue(service.heard == said)
+        self.assertEqual(service.ended, "end")
+
+    def test_visitorHalfEnds(self) -> None:
+        """
+        When who dialled has said all and waits, the service is not told, as there is no
+        word for that, and the answer arrives.
+        """
+        self.come()
+        visitor, service = self.dial()
+        visitor.say(b"question")
+        visitor.wire.loseWriteConnection()
+        self.network.settle()
+        self.assertEqual((service.heard, service.ended), (b"question", ""))
+        service.say(b"answer")
+        service.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual((visitor.heard, visitor.ended), (b"answer", "end"))
+
     def test_serviceResets(self) -> None:
         """
         A reset at the service is none of a clean end for who dialled.

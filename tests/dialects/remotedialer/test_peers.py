@@ -143,6 +143,24 @@ class OursTests(PeersCase):
         for server in (a, b):
             self.assertEqual(sum(each.busy for each in server.status().sessions), 0)
 
+    def test_visitorEnds(self) -> None:
+        """
+        Who leaves there is gone here, too: the service has all that he said, and the
+        end, and nothing of him stays at any server.
+        """
+        a, b = self.startA(), self.startB()
+        self.network.elapse(2.0)
+        self.client()
+        visitor, connected = self.dial(b)
+        self.successResultOf(connected)
+        (service,) = self.services
+        visitor.say(b"good-bye")
+        visitor.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual((service.heard, service.ended), (b"good-bye", "end"))
+        for server in (a, b):
+            self.assertEqual(sum(each.busy for each in server.status().sessions), 0)
+
     def test_announced(self) -> None:
         """
         It does not matter who came first; and when the client goes both know.

@@ -47,6 +47,9 @@ class LineEnd(MuxedEnd):
     @ivar stirred: told of each sign of the other side's, where somebody asks for that.
     """
 
+    # The program ends both directions at once, and so does whoever closes here.
+    wholly = True
+
     def __init__(self, line: Line, id: int, since: float, asked: str, ours: bool):
         """
         @param asked: what was dialled, as C{tcp/127.0.0.1:80}.

@@ -31,12 +31,15 @@ class MuxedEnd(ABC):
     L{lost}, L{block} and L{unblock}, and makes a subclass, which says what is to be
     sent.
 
+    @cvar wholly: whether who has closed the stream at the other side can take nothing
+        more of it, either.
     @ivar peer: who is at the other side.
     @ivar local: the address that they came to.
     @ivar waiting: bytes that came and cannot go on yet.
     """
 
     releaseEnds: ClassVar[bool] = True
+    wholly: ClassVar[bool] = False
     local: ClassVar[str] = ""
 
     def __init__(self, peer: str, blocked: bool = False) -> None:
@@ -246,6 +249,8 @@ class MuxedEnd(ABC):
             receiver.failed(*self._gone)
         elif self._ended and self._reading:
             self._reading = False
+            if self.wholly:
+                receiver.left()
             receiver.finished()
 
     def _leave(self) -> bool:
