@@ -42,6 +42,7 @@ from tunnelkit.wire.remotedialer.messages import (
     Sync,
     Unknown,
     notFound,
+    route,
 )
 from tunnelkit.wire.remotedialer.websocket import (
     NORMAL,
@@ -342,10 +343,11 @@ class Line(Holder):
                 end.lost(ResetCode.LOST, "the other side does not know it any more")
 
     def _refuse(self, asked: Connect, why: str) -> None:
+        _, network = route(asked.network)  # before it stands a client's id
         self._log.debug(
             "{who} may not dial {network}/{address}: {why}",
             who=self.who,
-            network=legible(asked.network),
+            network=legible(network),
             address=legible(asked.address),
             why=why,
         )
