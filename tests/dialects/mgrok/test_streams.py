@@ -245,6 +245,46 @@ class FullTests(MgrokCase):
         for _, stream in visitors:
             self.assertTrue(client.content(stream)[1] == question)
 
+    def test_turns(self) -> None:
+        """
+        A client that takes little at a time hears from each visitor in turn.
+        """
+        client = self.register()
+        visitors = [self.served(client) for _ in range(3)]
+        client.wire.pauseProducing()
+        for visitor, _ in visitors:
+            visitor.say(bytes(4 << 20))
+        self.network.settle()
+        for _ in range(40):
+            client.wire.resumeProducing()
+            client.wire.turn()
+            client.wire.pauseProducing()
+            self.network.settle()
+        came = [len(client.content(stream)[1]) for _, stream in visitors]
+        self.assertGreater(min(came), max(came) / 4, came)
+        self.assertLess(max(came), 4 << 20, "that says nothing")
+        client.wire.resumeProducing()
+        self.network.settle()
+
+    def test_goneWhileWaiting(self) -> None:
+        """
+        Of visitors who have gone before they took what came nothing is remembered.
+        """
+        client = self.register()
+        for _ in range(5):
+            visitor, stream = self.slow(client)
+            client.smux.send(stream, bytes(1 << 18))
+            self.network.settle()
+            visitor.wire.abortConnection()
+            self.network.settle()
+        (line,) = {
+            wire.far.protocol._holder
+            for wire in self.network.wires
+            if wire.protocol is client
+        }
+        self.assertEqual((line._since, line.smux.unread), ({}, 0))
+        self.assertEqual(line.smux.streams, (client.control,))
+
     def test_waitingVisitor(self) -> None:
         """
         A visitor who comes then waits, and is served when the client takes more; if it

@@ -10,6 +10,7 @@ while others have to wait is ended, and they go on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,6 +20,8 @@ from twisted.python.failure import Failure
 from tunnelkit.control.rounds import Round
 from tunnelkit.dialects.mgrok.contract import Owner, Taker
 from tunnelkit.relay.connection import Connection, Gauge, Holder, peerOf
+from tunnelkit.relay.portable.muxed import MuxedEnd
+from tunnelkit.relay.portable.turns import Turns
 from tunnelkit.wire.codes import FULL, INTERNAL, PROTOCOL, SILENT, ResetCode
 from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.smux.session import (
@@ -86,6 +89,7 @@ class Line(Holder):
         self._crowded = self._thinned = -STALLED  # when it began, when it was looked at
         self._resting = 0.0  # since when it is not read
         self._rounds = Round(KEEPALIVE, self._beat, clock)
+        self._turns = Turns(clock, self._ends, self._goOn, self._writable)
 
     def held(self, connection: Connection) -> None:
         """
@@ -113,7 +117,7 @@ class Line(Holder):
             self._leave()
             self.connection.transport.unregisterProducer()
             # What it says last is to be read, so that the close is heard.
-            self._goOn()
+            self._readOn()
             self._lose(code, reason)
 
     # What those do who have streams.
@@ -256,7 +260,7 @@ class Line(Holder):
         if self._over:
             return
         if self.paused and unread <= AGAIN:
-            self._goOn()
+            self._readOn()
         elif not self.paused and unread >= NEARLY:
             self.paused = True
             self._resting = self._clock.seconds()
@@ -285,7 +289,7 @@ class Line(Holder):
             self._crowd = self._clock.callLater(TICK, self._thin)
         self._look()
 
-    def _goOn(self) -> None:
+    def _readOn(self) -> None:
         if self.paused:
             self.paused = False
             self.connection.transport.resumeProducing()
@@ -305,25 +309,31 @@ class Line(Holder):
 
     def _block(self) -> None:
         self.blocked = True
+        self._turns.filled()
         for taker in [*self.streams.values()]:
             taker.block()
 
     def _unblock(self) -> None:
         self.blocked = False
-        for stream in [*self.streams]:
+        self._turns.drained()
+
+    def _goOn(self, ends: Iterable[MuxedEnd]) -> None:
+        for end in ends:
             if self.blocked or self._over:
                 return
-            taker = self.streams.pop(stream, None)
-            if taker is not None:
-                # Who had his turn stands behind those who wait for theirs.
-                self.streams[stream] = taker
-                taker.unblock()
+            end.unblock()
+
+    def _writable(self) -> None:
         if not self.blocked and not self._over:
             self._owner.writable()
+
+    def _ends(self) -> list[MuxedEnd]:
+        return [each for each in self.streams.values() if isinstance(each, MuxedEnd)]
 
     def _leave(self) -> None:
         self._over = True
         self._rounds.stop()
+        self._turns.stop()
         if self._crowd is not None:
             self._crowd.cancel()
             self._crowd = None

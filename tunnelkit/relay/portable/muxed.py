@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IStreamEnd
+from tunnelkit.relay.portable.turns import Turn
 from tunnelkit.relay.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
@@ -36,6 +37,7 @@ class MuxedEnd(ABC):
     @ivar peer: who is at the other side.
     @ivar local: the address that they came to.
     @ivar waiting: bytes that came and cannot go on yet.
+    @ivar turn: whether it is its turn, where the connection takes less than comes.
     """
 
     releaseEnds: ClassVar[bool] = True
@@ -48,6 +50,7 @@ class MuxedEnd(ABC):
         """
         self.peer = peer
         self.waiting = 0
+        self.turn = Turn()
         self._blocked = blocked
         self._early: deque[bytes] = deque()
         self._receiver: Receiver | None = None
@@ -180,6 +183,7 @@ class MuxedEnd(ABC):
         Send bytes.
         """
         if not self._over and not self._ended and self._gone is None:
+            self.turn.sent = True
             self._send(data)
 
     def finish(self) -> bool:
