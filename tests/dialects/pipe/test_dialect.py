@@ -183,6 +183,21 @@ class ForwardTests(PipeCase):
         self.assertEqual(carrying.heard, b"question")
         self.assertEqual(visitor.heard, b"an answer")
 
+    def test_anyPort(self) -> None:
+        """
+        Who asks for port 0 gets one of those that may be had; which one, pipe has no
+        words for, so the log says it, and with its number it is taken back.
+        """
+        client = self.come(Forward(0, "web", "", "tcp"))
+        self.assertEqual(packets(client.heard)[0], Forwarded(True))
+        (tunnel,) = self.server.status().tunnels
+        port = int(tunnel.address.rpartition(":")[2])
+        self.assertIn(port, range(9000, 9020))
+        said = "\n".join(self.log.lines("info"))
+        self.assertIn(f"tcp://vps.example.org:{port} is 192.0.2.7's web", said)
+        self.come(Cancel("web", port))
+        self.assertEqual(self.server.status().tunnels, ())
+
     def test_ahead(self) -> None:
         """
         What a service says first, right behind the Exchange, is not lost.
