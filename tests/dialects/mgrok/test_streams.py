@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.dialects.mgrok.case import PUBLIC, MgrokCase, Stock
 from tests.network import Speaker
 from tunnelkit.dialects.mgrok.line import BUDGET, CROWDED, NEARLY, STALLED, TICK
-from tunnelkit.dialects.mgrok.streams import PATIENCE
+from tunnelkit.dialects.mgrok.streams import PATIENCE, VOID
 from tunnelkit.relay.join import IDLE
 from tunnelkit.wire.mgrok.messages import NewStream, Register
 from tunnelkit.wire.smux.frames import HIGHEST
@@ -87,6 +87,30 @@ class EndTests(MgrokCase):
         visitor.wire.abortConnection()
         self.network.settle()
         self.assertEqual(client.finished, [stream])
+
+    def test_speaksIntoTheVoid(self) -> None:
+        """
+        A visitor who does not hear that his service has ended, and goes on for long, is
+        reset: else he would send into the void for ever, and not know.  One who ends
+        soon has his answer whole.
+        """
+        client = self.register()
+        visitor, stream = self.served(client)
+        client.smux.send(stream, b"413 too large")
+        client.smux.finish(stream)
+        for _ in range(4):
+            visitor.say(b"on and on")
+            self.network.elapse(VOID / 4 - 0.1)
+            client.smux.nop()
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual((visitor.heard, visitor.ended), (b"413 too large", "end"))
+        self.assertEqual(tunnel.streams, 1)
+        self.network.elapse(1.0)
+        visitor.say(b"and on")
+        self.network.settle()
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual(tunnel.streams, 0)
+        self.assertTrue(visitor.wire.far.wasReset)
 
     def test_notServed(self) -> None:
         """

@@ -62,6 +62,7 @@ class Line(Holder):
     """
     A connection.
 
+    @ivar clock: tells the time.
     @ivar smux: what its bytes mean.
     @ivar streams: who has which stream.
     @ivar blocked: whether it takes no more for now.
@@ -80,7 +81,7 @@ class Line(Holder):
         self.streams: dict[int, Taker] = {}
         self.blocked = self.paused = False
         self._owner = owner
-        self._clock = clock
+        self.clock = clock
         self._over = False
         self._heard = True
         self._quiet = 0
@@ -161,7 +162,7 @@ class Line(Holder):
         """
         self.smux.consumed(stream, count)
         if self._since.pop(stream, None) is not None and self.smux.waiting(stream):
-            self._since[stream] = self._clock.seconds()
+            self._since[stream] = self.clock.seconds()
         if self.paused:
             self._look()
 
@@ -170,7 +171,7 @@ class Line(Holder):
         Bytes of a stream may wait.
         """
         if stream not in self._since and self.smux.waiting(stream):
-            self._since[stream] = self._clock.seconds()
+            self._since[stream] = self.clock.seconds()
         self._look()
 
     # What the connection says.
@@ -263,7 +264,7 @@ class Line(Holder):
             self._readOn()
         elif not self.paused and unread >= NEARLY:
             self.paused = True
-            self._resting = self._clock.seconds()
+            self._resting = self.clock.seconds()
             self.connection.transport.pauseProducing()
             if self._crowd is None:
                 if self._resting - self._thinned >= STALLED:
@@ -274,7 +275,7 @@ class Line(Holder):
         """
         End those who took nothing for too long.
         """
-        smux, now = self.smux, self._clock.seconds()
+        smux, now = self.smux, self.clock.seconds()
         self._thinned = now
         old = now - self._crowded >= STALLED
         until = now - (STALLED / 2 if old else STALLED)
@@ -286,7 +287,7 @@ class Line(Holder):
             smux.finish(stream)
             self._overrun(stream)
         if not self._over and (self.paused or smux.unread > CROWDED):
-            self._crowd = self._clock.callLater(TICK, self._thin)
+            self._crowd = self.clock.callLater(TICK, self._thin)
         self._look()
 
     def _readOn(self) -> None:
