@@ -416,6 +416,23 @@ class StockTests(PeersCase):
         self.assertEqual((asks.took(), has.took()), ([Error(3, why)], []))
         self.ended(asks)
 
+    def test_ownFirst(self) -> None:
+        """
+        A client that is here is dialled here, whatever a peer says it has: none can
+        draw our clients' visitors to itself.
+        """
+        server = self.startA()
+        self.client()
+        peer = self.stock(**{PEER: "b", PEER_TOKEN: "token-b"})
+        peer.tell(AddClient("foo", 1))
+        self.network.settle()
+        visitor, connected = self.dial(server)
+        self.successResultOf(connected)
+        visitor.say(b"for the client")
+        self.network.settle()
+        self.assertEqual(self.services[0].heard, b"for the client")
+        self.assertEqual(peer.took(), [])
+
     def test_newest(self) -> None:
         """
         Of two peers that have a client, the one that said so last is asked.
