@@ -25,17 +25,9 @@ from typing import BinaryIO, Final
 TESTS: Final = Path(__file__).parent
 FUNCTIONAL: Final = "tests.functional"
 
-PATIENT: Final = tuple(
-    f"{FUNCTIONAL}.test_{name}"
-    for name in (
-        *("commands", "minute", "nats", "portals"),
-        *("embedding", "httpshares", "modbus", "private", "redis", "sharing"),
-    )
-)
+ALONE: Final = f"{FUNCTIONAL}.loaded"
 """
-Tests that wait for most of their time, for what does not hurry, such as a NAT that
-forgets or a visitor who stalls for a minute, and those that load nothing.  They mind no
-company.
+Tests that load the machine or measure what it does, and have it to themselves.
 """
 
 
@@ -109,16 +101,14 @@ def commands(*lines: str) -> Tally:
 
 def trial() -> Tally:
     """
-    Run all tests: those that mostly wait beside those in memory, which take one core,
-    and then, with the machine to themselves, those that load it.  What runs in one
-    process has an order that can be had again.
+    Run all tests: those in memory, which take one core for minutes, beside those with
+    real programs, and then those that load the machine.
     """
-    with ThreadPoolExecutor(1) as beside:
-        waiting = beside.submit(_trial, PATIENT, output := io.BytesIO())
-        tally = _trial(inMemory(), sys.stdout.buffer)
-        tally += waiting.result()
-    sys.stdout.buffer.write(output.getvalue())
-    return tally + _trial(inProcesses(), sys.stdout.buffer)
+    with ThreadPoolExecutor(2) as lanes:
+        whole = lanes.submit(_trial, inMemory(), sys.stdout.buffer)
+        parts = lanes.map(_trialAside, inProcesses())
+        tally = sum(parts, whole.result())
+    return tally + _trial([ALONE], sys.stdout.buffer)
 
 
 def inMemory() -> list[str]:
@@ -132,10 +122,10 @@ def inMemory() -> list[str]:
 
 def inProcesses() -> list[str]:
     """
-    Name the tests that load the machine with real programs.
+    Name the tests with real programs that mind no company.
     """
-    names = (f"{FUNCTIONAL}.{each.stem}" for each in TESTS.glob("functional/test_*.py"))
-    return sorted({*names} - {*PATIENT})
+    modules = TESTS.glob("functional/test_*.py")
+    return sorted(f"{FUNCTIONAL}.{each.stem}" for each in modules)
 
 
 def _trial(names: Iterable[str], to: BinaryIO) -> Tally:
@@ -144,18 +134,27 @@ def _trial(names: Iterable[str], to: BinaryIO) -> Tally:
     return tallyOfTrial(output.splitlines(), status)
 
 
+def _trialAside(name: str) -> Tally:
+    tally = _trial([name], output := io.BytesIO())
+    sys.stdout.buffer.write(output.getvalue())
+    return tally
+
+
 def shown(command: list[str], to: BinaryIO) -> tuple[str, int]:
     """
-    Run a program, and pass on what it writes while it runs.
+    Run a program, and pass on what it writes while it runs, in whole lines.
 
     @return: what it wrote, and its exit status.
     """
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    output = b""
+    output = line = b""
     for data in _written(process):
-        to.write(data)
-        to.flush()
         output += data
+        lines, end, line = (line + data).rpartition(b"\n")
+        to.write(lines + end)
+        to.flush()
+    to.write(line)
+    to.flush()
     return output.decode(errors="replace"), process.returncode
 
 

@@ -101,7 +101,7 @@ class PartsTests(SynchronousTestCase):
         """
         Each test runs, and none twice.
         """
-        names = [*check.inMemory(), *check.PATIENT, *check.inProcesses()]
+        names = [*check.inMemory(), *check.inProcesses(), check.ALONE]
         ran = sorted(chain.from_iterable(map(testsOf, names)))
         self.assertEqual(ran, sorted(testsOf("tests")))
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 from tunnelkit.checking import runCheck
 from tunnelkit.relay.endpoints import IPortableReactor
 from tunnelkit.server import IServerReactor, Server

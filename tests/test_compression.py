@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.whole import WholeCase
 from tests.wire.test_packing import skipUnable
-from tunnelkit.relay import packed
+from tunnelkit.relay.wrapping import packed
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels.tcp import PublicTCP
 from tunnelkit.wire import packing

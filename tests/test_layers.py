@@ -322,7 +322,7 @@ class CheckTests(SynchronousTestCase):
             ("from . import join", 2),
             ("if TYPE_CHECKING:\n    import tunnelkit.control.login", 1),
             ("from tunnelkit import __version__", 0),
-            ("from tunnelkit.relay.join import Join", 0),
+            ("from tunnelkit.relay.streams.join import Join", 0),
             ("from tunnelkit.wire.native.frames import Data\nimport socket", 0),
         ):
             self.assertFaults(

@@ -11,12 +11,12 @@ from typing import Final
 
 from twisted.trial.unittest import TestCase
 
-from tests.functional.ports import freePort
-from tests.functional.programs import TOP
+from tests.stage.ports import freePort
+from tests.stage.programs import TOP
 
 COUNT: Final = 200
 FELLOW: Final = f"""
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 print(*(freePort() for _ in range({COUNT})))
 """
 

@@ -181,6 +181,46 @@ class VisitTests(PrivateCase):
         self.visitor("ssh:2223")
         self.assertUnserved(2223)
 
+    def allow(self, *users: str) -> None:
+        """
+        Have the operator say who may visit.
+        """
+        path = self.state / "users.toml"
+        text = path.read_text().partition("\n[private")[0]
+        path.write_text(f"{text}\n[private.ssh]\nvisitors = {[*users]}\n")
+        self.server.reload()
+
+    def test_operator(self) -> None:
+        """
+        The operator lets somebody in without a word of the client that publishes, and
+        keeps him out again: that is looked at at each visit.
+        """
+        self.addBob()
+        self.publish(SSH)
+        self.visitor(token=BOB)
+        self.allow("bob")
+        self.assertServed(DOOR)
+        self.visitor("ssh:2223")
+        self.assertUnserved(2223)
+        self.allow("default")
+        self.assertUnserved(DOOR)
+        self.assertServed(2223)
+
+    def test_both(self) -> None:
+        """
+        Where both say who may, that takes the word of both.
+        """
+        self.addBob()
+        self.publish(f"{SSH}:visitors=bob")
+        self.visitor(token=BOB)
+        self.visitor("ssh:2223")
+        self.allow("default", "bob")
+        self.assertServed(DOOR)
+        self.assertUnserved(2223)
+        self.allow("default")
+        self.assertUnserved(DOOR)
+        self.assertUnserved(2223)
+
 
 class SealedTests(PrivateCase):
     """

@@ -25,10 +25,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelkit.control.leases.spaces import Spaces
 from tunnelkit.control.rotation import Rotation
 from tunnelkit.control.rounds import Round
 from tunnelkit.control.sessions import Sessions, Watcher
-from tunnelkit.control.spaces import Spaces
 from tunnelkit.dialects.doorway import Doorway
 from tunnelkit.dialects.house import PROGRAM, House
 from tunnelkit.dialects.native.greeting import Greeting
@@ -196,6 +196,7 @@ class Server(Service):
             settings.bind,
             settings.hostname,
             settings.bindUDP,
+            self._users.visitors,
         )
         troubles = Bursts(
             lambda sentence: self._log.warn("{sentence}", sentence=sentence),

@@ -27,8 +27,8 @@ from tests.bench.stage import Broken, Interrupted, Process, Stage, found
 from tests.bench.table import number
 from tests.bench.udppeers import started, verdicts
 from tests.bench.ways import HOST, prepared
-from tests.functional.ports import freePort
-from tests.functional.programs import TWISTD
+from tests.stage.ports import freePort
+from tests.stage.programs import TWISTD
 
 SOURCE: Final = Path(__file__).with_name("datagrams.c")
 FORWARDERS: Final = "forwarders"

@@ -27,7 +27,7 @@ from tests.bench.ways import (
     haproxy,
     haproxyTLS,
 )
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 
 TOKEN: Final = "b7f0e1d2c3a495867"
 """What both sides of a peer must know; it guards nothing."""

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from typing import Final
 
 from tests.bench.stage import Broken, Process, Stage, found
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 
 PACKAGES: Final = {
     "haproxy": "haproxy",

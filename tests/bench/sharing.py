@@ -28,8 +28,8 @@ from tests.bench.rounds import REST
 from tests.bench.services import startNginx
 from tests.bench.stage import Broken, Interrupted, Process, Stage, found
 from tests.bench.table import multiple, number
-from tests.functional.ports import freePort
-from tests.functional.programs import TOP, TWISTD
+from tests.stage.ports import freePort
+from tests.stage.programs import TOP, TWISTD
 
 PIPELINE: Final = 16
 """Requests under way where there may be several."""

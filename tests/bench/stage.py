@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
 
-from tests.functional.programs import variables
-from tests.functional.sockets import Address, connected
+from tests.stage.programs import variables
+from tests.stage.sockets import Address, connected
 
 LIMIT: Final = 30.0
 """Seconds that a start may take."""

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.bench.datagrams import AIMS, Run, Way, built, carried, cell, table
 from tests.bench.stage import Broken, Stage
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 
 WAYS = [Way(key, key, 0) for key in ("direct", "forwarders", "plain", "tls")]
 

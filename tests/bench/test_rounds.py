@@ -17,7 +17,7 @@ from tests.bench.rounds import Run, order
 from tests.bench.services import Ports
 from tests.bench.stage import Broken
 from tests.bench.ways import Open, Way
-from tests.functional.crowd import Echo
+from tests.stage.crowd import Echo
 
 
 class OrderTests(SynchronousTestCase):

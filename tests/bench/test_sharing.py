@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.bench.asking import Clients, figures
 from tests.bench.sharing import Run, Way, cell, main, table
-from tests.functional.services import LOOPBACK, Service, echo, saying
+from tests.stage.services import LOOPBACK, Service, echo, saying
 
 WAYS = [
     Way("echo", "direct", "direct", 0, 50, "direct"),

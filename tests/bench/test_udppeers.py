@@ -14,7 +14,7 @@ from tests.bench import udppeers
 from tests.bench.peers import PEERS, frpFiles, ratholeFiles
 from tests.bench.stage import Stage
 from tests.bench.udppeers import UDP_PEERS, answers, started, verdicts
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 
 
 class UDPPeersTests(SynchronousTestCase):

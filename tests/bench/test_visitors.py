@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.bench import visitors
 from tests.bench.stage import Broken
 from tests.bench.visitors import Waiting, come, exchange, filesFor, quantile, roundTrips
-from tests.functional.crowd import Echo
+from tests.stage.crowd import Echo
 
 
 class QuantileTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from tests.bench.peers import PEERS, frpFiles, ratholeFiles
 from tests.bench.services import program
 from tests.bench.stage import Process, Stage, found
 from tests.bench.ways import HOST
-from tests.functional.ports import freePort
+from tests.stage.ports import freePort
 
 TIMES: Final = 3.0
 """How many times as much as a peer we are to make."""

@@ -18,8 +18,8 @@ from tests.bench.procfs import resident, seconds
 from tests.bench.results import Named
 from tests.bench.services import Ports, program
 from tests.bench.stage import Process, Stage
-from tests.functional.ports import freePort
-from tests.functional.programs import TWISTD
+from tests.stage.ports import freePort
+from tests.stage.programs import TWISTD
 from tunnelkit.state.folder import StateFolder
 
 HOST: Final = "127.0.0.1"

@@ -24,14 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.control.login import (
-    ClientLogin,
-    LoginRefused,
-    ServerLogin,
-    ServerUnproven,
-    sameProof,
-    workProof,
-)
+from tunnelkit.control.login.client import ClientLogin, ServerUnproven
+from tunnelkit.control.login.proofs import sameProof, workProof
+from tunnelkit.control.login.server import LoginRefused, ServerLogin
 from tunnelkit.state.users import Users
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.wire import codes

@@ -4,10 +4,10 @@ Tests of where a server may listen, and of how a client finds it there.
 
 from __future__ import annotations
 
-from tests.functional.authority import Authority
-from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.ports import freePort
-from tests.functional.sockets import Ending, listener
+from tests.stage.authority import Authority
+from tests.stage.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.stage.ports import freePort
+from tests.stage.sockets import Ending, listener
 
 CROWD = 5
 """
@@ -154,6 +154,7 @@ class AddressTests(FunctionalCase):
         server = activated()
         client = self.client(server, self.service().tunnel, to=f"{HOST}:{port}")
         await self.assertServes(client)
+        await server.keeps()
         address, mark = await client.leads(), client.mark()
         await server.kill()
         activated()

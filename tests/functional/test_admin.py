@@ -8,10 +8,10 @@ import json
 import threading
 from typing import Any
 
-from tests.functional.case import HOST, FunctionalCase, ServerProgram
-from tests.functional.programs import LIMIT, reactor
-from tests.functional.services import gated, source
-from tests.functional.sockets import Ending, noise
+from tests.stage.case import HOST, FunctionalCase, ServerProgram
+from tests.stage.programs import LIMIT, reactor
+from tests.stage.services import gated, source
+from tests.stage.sockets import Ending, noise
 
 ENOUGH = 500_000
 

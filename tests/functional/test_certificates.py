@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.functional.authority import Authority, Issued, shown
-from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.ports import freePort
-from tests.functional.programs import LIMIT, reactor
-from tests.functional.services import Visitor
-from tests.functional.sockets import Ending
+from tests.stage.authority import Authority, Issued, shown
+from tests.stage.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.stage.ports import freePort
+from tests.stage.programs import LIMIT, reactor
+from tests.stage.services import Visitor
+from tests.stage.sockets import Ending
 
 FEW, MANY = 4, 16
 """

@@ -11,12 +11,12 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase
-from tests.functional.ended import CONSOLE, Ended, ended
-from tests.functional.ports import freePort
-from tests.functional.programs import Program, until
-from tests.functional.services import gated, saying, source
-from tests.functional.sockets import Address, Ending, connected
+from tests.stage.case import HOST, ClientProgram, FunctionalCase
+from tests.stage.ended import CONSOLE, Ended, ended
+from tests.stage.ports import freePort
+from tests.stage.programs import Program, until
+from tests.stage.services import gated, saying, source
+from tests.stage.sockets import Address, Ending, connected
 from tunnelkit.state.files import Lock
 from tunnelkit.state.folder import StateFolder
 from tunnelkit.wire.token import Token

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import socket
 
-from tests.functional.case import HOST, FunctionalCase
-from tests.functional.services import saying, sink, source
-from tests.functional.sockets import Ending, noise, sha256
+from tests.stage.case import HOST, FunctionalCase
+from tests.stage.services import saying, sink, source
+from tests.stage.sockets import Ending, noise, sha256
 from tests.wire.test_packing import skipUnable
 
 TEXT = noise(200_000).hex().encode()

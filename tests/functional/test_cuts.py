@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from twisted.internet.defer import Deferred
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.programs import Program, stuck, until
-from tests.functional.services import (
+from tests.stage.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.stage.programs import Program, stuck, until
+from tests.stage.services import (
     Service,
     Visitor,
     acknowledging,
@@ -21,7 +21,7 @@ from tests.functional.services import (
     metered,
     source,
 )
-from tests.functional.sockets import (
+from tests.stage.sockets import (
     Ending,
     Meter,
     Received,

@@ -19,8 +19,8 @@ from twisted.internet.utils import getProcessOutput
 from twisted.protocols.amp import AMP
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.case import HOST, FunctionalCase, found
-from tests.functional.ports import freePort
+from tests.stage.case import HOST, FunctionalCase, found
+from tests.stage.ports import freePort
 from tunnelkit import api
 
 EXAMPLES: Final = Path(__file__).parent.parent.parent / "docs" / "examples"
@@ -51,6 +51,7 @@ class CommandTests(FunctionalCase):
         page = f"http://{HOST}:{port}/hello.txt"
         self.assertEqual(await self.output("curl", "-s", page), "hello from far away")
         await web.says(rf'"{HOST}" - - .* "GET /hello.txt HTTP/1.1" 200 20')
+        await server.keeps()
         since = web.mark()
         await server.kill()
         self.server(state=state, port=server.port)

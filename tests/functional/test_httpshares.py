@@ -14,8 +14,8 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from tests.functional.case import HOST, FunctionalCase, found
-from tests.functional.ports import freePort
+from tests.stage.case import HOST, FunctionalCase, found
+from tests.stage.ports import freePort
 
 reactor: Any = installed
 

@@ -13,11 +13,11 @@ from itertools import chain
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, ClientProgram, ServerProgram
-from tests.functional.programs import Program, stuck, until
-from tests.functional.services import saying
-from tests.functional.sockets import Meter, reset
-from tests.functional.spoiling import (
+from tests.stage.case import HOST, ClientProgram, ServerProgram
+from tests.stage.programs import Program, stuck, until
+from tests.stage.services import saying
+from tests.stage.sockets import Meter, reset
+from tests.stage.spoiling import (
     IN_LOGIN,
     NAME,
     ON_CHANNEL,
@@ -26,8 +26,8 @@ from tests.functional.spoiling import (
     afterLogin,
     start,
 )
-from tests.functional.spoken import Impostor, Speaker, welcome
-from tests.functional.watch import MARK, MIB, WatchedCase, descriptors, mib, resident
+from tests.stage.spoken import Impostor, Speaker, welcome
+from tests.stage.watch import MARK, MIB, WatchedCase, descriptors, mib, resident
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import Data, Done, End, Reset

@@ -9,10 +9,10 @@ import socket
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
 
-from tests.functional.case import FunctionalCase
-from tests.functional.programs import reactor, stuck
-from tests.functional.services import Visitor, metered
-from tests.functional.sockets import Ending, Meter, noise, sha256
+from tests.stage.case import FunctionalCase
+from tests.stage.programs import reactor, stuck
+from tests.stage.services import Visitor, metered
+from tests.stage.sockets import Ending, Meter, noise, sha256
 
 MINUTE = 60.0
 LARGE = 40_000_000

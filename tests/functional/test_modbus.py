@@ -11,9 +11,9 @@ from typing import Final
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, found
-from tests.functional.sockets import connected, receiveExactly
-from tests.functional.test_sharing import SharingCase
+from tests.stage.case import HOST, found
+from tests.stage.sharing import SharingCase
+from tests.stage.sockets import connected, receiveExactly
 
 REGISTERS: Final = 100
 CLIENTS: Final = 8

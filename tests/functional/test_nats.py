@@ -13,8 +13,8 @@ from typing import Final
 
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.case import FunctionalCase
-from tests.functional.programs import TOP, Program
+from tests.stage.case import FunctionalCase
+from tests.stage.programs import TOP, Program
 
 WAN: Final = "203.0.113"
 """The network between the NATs: 1 and 2 are theirs, 10 and 11 are public."""
@@ -159,7 +159,7 @@ class NatsCase(FunctionalCase):
         """
         Run a program of the lab in a namespace.
         """
-        command = [sys.executable, "-m", "tests.functional.natlab", *words]
+        command = [sys.executable, "-m", "tests.stage.natlab", *words]
         return self.program(*self.entering(name), *command)
 
     def portal(self, name: str, *options: str) -> Program:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase, ServerProgram
-from tests.functional.peers import peer
-from tests.functional.ports import freePort
-from tests.functional.programs import Program, until
-from tests.functional.services import halving, source
-from tests.functional.sockets import Ending, connected, noise, receive
-from tests.functional.test_datagrams import Answering, udp
+from tests.stage.case import HOST, ClientProgram, FunctionalCase, ServerProgram
+from tests.stage.datagrams import Answering, udp
+from tests.stage.peers import peer
+from tests.stage.ports import freePort
+from tests.stage.programs import Program, until
+from tests.stage.services import halving, source
+from tests.stage.sockets import Ending, connected, noise, receive
 
 SECRET = "open sesame"
 

@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, FunctionalCase, ServerProgram
-from tests.functional.ports import freePort
-from tests.functional.programs import LIMIT, Program, reactor, until
+from tests.stage.case import HOST, FunctionalCase, ServerProgram
+from tests.stage.ports import freePort
+from tests.stage.programs import LIMIT, Program, reactor, until
 
 SIX: Final = r"tcp6:{port}:interface=\:\:1"
 """A server's port for IPv6 alone."""

@@ -15,15 +15,15 @@ from typing import Any, ClassVar, Final
 
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.case import (
+from tests.stage.case import (
     HOST,
     ClientProgram,
     FunctionalCase,
     ServerProgram,
     found,
 )
-from tests.functional.ports import freePort
-from tests.functional.services import (
+from tests.stage.ports import freePort
+from tests.stage.services import (
     Service,
     acknowledging,
     halving,
@@ -31,7 +31,7 @@ from tests.functional.services import (
     sink,
     source,
 )
-from tests.functional.sockets import Address, Ending
+from tests.stage.sockets import Address, Ending
 from tunnelkit.wire.endkey import newEndKey
 
 BULK: Final = os.urandom(1 << 20) * 4

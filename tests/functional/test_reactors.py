@@ -6,9 +6,9 @@ portable path serves there, and visitors notice nothing.
 from __future__ import annotations
 
 from tests.functional import test_admin, test_cuts, test_visitors
-from tests.functional.case import FunctionalCase
-from tests.functional.services import halving, resetting
-from tests.functional.sockets import Ending, noise, sha256
+from tests.stage.case import FunctionalCase
+from tests.stage.services import halving, resetting
+from tests.stage.sockets import Ending, noise, sha256
 
 
 class PollTests(FunctionalCase):

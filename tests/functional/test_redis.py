@@ -10,11 +10,11 @@ from typing import Any, BinaryIO, Final
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.case import HOST, found
-from tests.functional.ports import freePort
-from tests.functional.programs import Program
-from tests.functional.sockets import connected
-from tests.functional.test_sharing import SharingCase
+from tests.stage.case import HOST, found
+from tests.stage.ports import freePort
+from tests.stage.programs import Program
+from tests.stage.sharing import SharingCase
+from tests.stage.sockets import connected
 from tunnelkit.wire.framings.redis.commands import OWN, READS, STREAMS
 from tunnelkit.wire.framings.redis.inline import encoded
 

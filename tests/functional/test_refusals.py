@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import socket
 
-from tests.functional.authority import Authority, secured
-from tests.functional.case import HOST, FunctionalCase, ServerProgram
-from tests.functional.programs import reactor
-from tests.functional.services import Talk, saying
-from tests.functional.sockets import PIECE, Ending, connected
+from tests.stage.authority import Authority, secured
+from tests.stage.case import HOST, FunctionalCase, ServerProgram
+from tests.stage.programs import reactor
+from tests.stage.services import Talk, saying
+from tests.stage.sockets import PIECE, Ending, connected
 from tunnelkit.wire.token import Token
 
 BANNER = b"SSH-2.0-OpenSSH_9.2p1\r\n"

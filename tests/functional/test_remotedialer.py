@@ -10,9 +10,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.functional.case import HOST, FunctionalCase, ServerProgram
-from tests.functional.ports import freePort
-from tests.functional.programs import Program
+from tests.stage.case import HOST, FunctionalCase, ServerProgram
+from tests.stage.ports import freePort
+from tests.stage.programs import Program
 
 ID = "swordfish-7"
 SIZE = 20_000_000

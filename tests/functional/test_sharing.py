@@ -13,12 +13,13 @@ from typing import Final
 
 from twisted.internet.threads import deferToThread
 
-from tests.functional.authority import Authority
-from tests.functional.case import HOST, FunctionalCase, found
-from tests.functional.ports import freePort
-from tests.functional.programs import LIMIT, Program
-from tests.functional.services import Service, echo
-from tests.functional.sockets import (
+from tests.stage.authority import Authority
+from tests.stage.case import HOST, found
+from tests.stage.ports import freePort
+from tests.stage.programs import LIMIT, Program
+from tests.stage.services import Service, echo
+from tests.stage.sharing import SharingCase
+from tests.stage.sockets import (
     PIECE,
     Ending,
     connected,
@@ -43,30 +44,6 @@ def block(name: str) -> str:
             break
         lines.append(line[3:])
     return "\n".join(lines).strip("\n") + "\n"
-
-
-class SharingCase(FunctionalCase):
-    """
-    A test with a share.
-    """
-
-    async def share(self, target: int, *options: str) -> tuple[Program, int]:
-        """
-        Start a share.
-
-        @return: the program, and where clients connect.
-        """
-        port = freePort()
-        program = self.twistd("tunnelshare", f"-l{port}", f"-t{target}", *options)
-        await program.says("sharing ")
-        return program, port
-
-    def tunnelkit(self, *words: str) -> Program:
-        """
-        Run a command of C{tunnelkit}.
-        """
-        code = "from tunnelkit.commands.console import main; main()"
-        return self.program(sys.executable, "-uc", code, *words)
 
 
 class WalkTests(SharingCase):

@@ -10,10 +10,10 @@ import socket
 from pathlib import Path
 from signal import SIGTERM
 
-from tests.functional.case import HOST, FunctionalCase
-from tests.functional.ended import CONSOLE, Ended, ended
-from tests.functional.ports import freePort
-from tests.functional.programs import TWISTD, until
+from tests.stage.case import HOST, FunctionalCase
+from tests.stage.ended import CONSOLE, Ended, ended
+from tests.stage.ports import freePort
+from tests.stage.programs import TWISTD, until
 from tunnelkit.wire.token import Token
 
 WRONG = Token("default", "wrongwrongwrongwrong12345678")

@@ -9,10 +9,10 @@ import json
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.functional.case import HOST, ClientProgram, FunctionalCase
-from tests.functional.ports import freePort
-from tests.functional.programs import stuck
-from tests.functional.services import (
+from tests.stage.case import HOST, ClientProgram, FunctionalCase
+from tests.stage.ports import freePort
+from tests.stage.programs import stuck
+from tests.stage.services import (
     LOOPBACK,
     Service,
     Talk,
@@ -24,7 +24,7 @@ from tests.functional.services import (
     saying,
     sink,
 )
-from tests.functional.sockets import Address, Ending, Meter, Received, noise, sha256
+from tests.stage.sockets import Address, Ending, Meter, Received, noise, sha256
 
 if TYPE_CHECKING:
     _Case = FunctionalCase

@@ -19,7 +19,7 @@ from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
-from tunnelkit.relay.stream import Receiver
+from tunnelkit.relay.streams.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.frames import Frame, FrameDecoder
 from tunnelkit.wire.native.messages import Start

@@ -18,14 +18,6 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
-from tests.functional.sockets import (
-    Ending,
-    connected,
-    receive,
-    receiveExactly,
-    reset,
-    sha256,
-)
 from tests.relay.memory import Heard, MemoryTransport
 from tests.relay.test_tunnel import FAST
 from tests.relay.tunnel import (
@@ -36,6 +28,14 @@ from tests.relay.tunnel import (
     Unsecured,
     pairOf,
     portOf,
+)
+from tests.stage.sockets import (
+    Ending,
+    connected,
+    receive,
+    receiveExactly,
+    reset,
+    sha256,
 )
 from tunnelkit.interfaces import IEnd, IJoin, Outcome
 from tunnelkit.relay.connection import Connection, Holder

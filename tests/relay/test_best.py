@@ -22,13 +22,13 @@ ABLE: Final = hasattr(select, "epoll") and hasattr(os, "splice")
 
 PORTABLE: Final = (
     "tests.relay.test_connection",
-    "tests.relay.test_join",
+    "tests.relay.streams.test_join",
     "tests.relay.portable.test_relay",
     "tests.relay.portable.test_raw",
     "tests.relay.test_secure",
     "tests.relay.test_tunnel.PlainTunnelTests",
     "tests.relay.test_tunnel.SecureTunnelTests",
-    "tests.relay.test_work",
+    "tests.relay.streams.test_work",
 )
 """The tests of the portable path."""
 

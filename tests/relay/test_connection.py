@@ -7,13 +7,15 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import (
     HostnameAddress,
     IPv4Address,
     IPv6Address,
     UNIXAddress,
 )
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,6 +31,7 @@ from tunnelkit.relay.connection import (
     socketOf,
     socketTransport,
     tuned,
+    unwritten,
 )
 
 
@@ -193,6 +196,24 @@ class SocketTests(SynchronousTestCase):
         self.assertFalse(quiet(transport))
         lost: Any = Lost()
         self.assertTrue(quiet(lost))
+
+    def test_unwritten(self) -> None:
+        """
+        It is known how much of what was written the kernel does not have.
+        """
+        transport: Any = FileDescriptor(MemoryReactorClock())
+        transport.connected = True
+        self.assertEqual(unwritten(transport), 0)
+        transport.write(b"hello")
+        self.assertEqual(unwritten(transport), 5)
+        transport.writeSomeData = lambda data: 2
+        transport.doWrite()
+        self.assertEqual(unwritten(transport), 3)
+        transport.write(b"again")
+        self.assertEqual(unwritten(transport), 8)
+        transport.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(unwritten(transport), 8)
+        self.assertIsNone(unwritten(Lost()))
 
     def test_tuned(self) -> None:
         """

@@ -19,10 +19,10 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.functional.sockets import Ending, connected, receive, receiveExactly, reset
 from tests.relay.portable.test_raw import turned
 from tests.relay.test_tunnel import FAST, TunnelCase
 from tests.relay.tunnel import LOOPBACK, RELAYS, portOf
+from tests.stage.sockets import Ending, connected, receive, receiveExactly, reset
 from tunnelkit.interfaces import IEnd, IRelay, Outcome
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.portable.protocol import ProtocolEnd

@@ -1,5 +1,6 @@
 """
-Tests for L{tunnelkit.relay.workstream}: ends and resets that cross in every order.
+Tests for L{tunnelkit.relay.streams.workstream}: ends and resets that cross in every
+order.
 
 Both sides of a work connection are joined by a link that carries bytes when the test
 says so, cut anywhere; a visitor and a service send, end, reset and stop reading in
@@ -18,8 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.relay.memory import START, MemoryTransport, framesIn, rawEnd, workEnd
 from tunnelkit.interfaces import Outcome
-from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.raw import RawEnd
+from tunnelkit.relay.streams.join import IDLE, Join
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said
 from tunnelkit.wire.native.frames import Data, Done, End, Frame, Message, Reset

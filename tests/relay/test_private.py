@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 
-from tests.functional.sockets import receive
 from tests.relay import test_tunnel
 from tests.relay.portable.test_raw import turned
 from tests.relay.tunnel import (
@@ -25,9 +24,10 @@ from tests.relay.tunnel import (
     Tunnel,
     portOf,
 )
+from tests.stage.sockets import receive
 from tunnelkit.interfaces import IEnd, IJoin, IWorkEnd
-from tunnelkit.relay.packed import Packing
-from tunnelkit.relay.sealing import Sealing
+from tunnelkit.relay.wrapping.packed import Packing
+from tunnelkit.relay.wrapping.sealing import Sealing
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.endkey import newEndKey
 from tunnelkit.wire.native.codec import said

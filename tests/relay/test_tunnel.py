@@ -22,7 +22,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from tests.functional.sockets import (
+from tests.relay.portable.test_raw import turned
+from tests.relay.test_secure import PAIR, SecureCase
+from tests.relay.tunnel import LOOPBACK, RELAYS, Tunnel
+from tests.stage.sockets import (
     Ending,
     Received,
     connected,
@@ -33,9 +36,6 @@ from tests.functional.sockets import (
     reset,
     sha256,
 )
-from tests.relay.portable.test_raw import turned
-from tests.relay.test_secure import PAIR, SecureCase
-from tests.relay.tunnel import LOOPBACK, RELAYS, Tunnel
 from tunnelkit.interfaces import Outcome
 from tunnelkit.relay.best import isFast
 from tunnelkit.relay.bucket import Bucket

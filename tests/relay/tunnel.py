@@ -43,9 +43,9 @@ from tunnelkit.relay.best import relayFor
 from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.endpoints import One, endpointOf
-from tunnelkit.relay.packed import Packing
 from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.secure import ClientTLS, Seen, ServerTLS, seen
+from tunnelkit.relay.wrapping.packed import Packing
 from tunnelkit.wire.address import HostPort, LocalAddress
 from tunnelkit.wire.certificate import CertificatePair, selfSigned
 from tunnelkit.wire.native.codec import said

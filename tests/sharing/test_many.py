@@ -4,6 +4,8 @@ Tests of several connections, several requests on one, and clients with their ow
 
 from __future__ import annotations
 
+import socket
+
 from tests.sharing.toy import Toy
 from tests.sharing.world import PLENTY, SharingCase
 
@@ -167,6 +169,22 @@ class StickyTests(SharingCase):
         target.say(b"1\npush news\n")
         self.assertEqual(client.got, b"1\npush news\n")
 
+    def test_asksAmongNews(self) -> None:
+        """
+        Where there is always more of that, the owner's requests are sent all the same.
+        """
+        world = self.world(sticky=True)
+        client = world.client(b"one\n")
+        target = world.target()
+        target.say(b"1\npush news\n")
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        theirs.sendall(b"push more\n")
+        target.wire.getHandle = lambda: ours  # type: ignore[attr-defined]
+        client.say(b"two\n")
+        self.assertEqual(target.got, b">one\n>two\n")
+
     def test_pushedToNobody(self) -> None:
         """
         Where it has none, the connection is dropped.
@@ -200,6 +218,41 @@ class StickyTests(SharingCase):
         target.say(b"1\n")
         target.end()
         self.assertEqual(client.wire.over, "reset")
+
+    def test_endsBeforeReply(self) -> None:
+        """
+        One whose own connection ends in place of a reply is told so: what that kept is
+        lost, so the request is not sent again on another.
+        """
+        world = self.world(Toy(stateful=True), sticky=True)
+        client = world.client(b"get\n")
+        world.target().end()
+        self.assertEqual((client.got, client.wire.ended), (b"BROKEN\n", True))
+        self.assertEqual(world.pool.tally.retries, 0)
+
+    def test_keptByChance(self) -> None:
+        """
+        A client keeps its own connection for a second request, also where the target
+        has ended those of others after one.
+        """
+        world = self.world(Toy(stateful=True), sticky=True)
+        for _ in range(2):
+            world.client(b"one\n")
+            target = world.target()
+            target.say(b"1\n")
+            target.end()
+        client = world.client(b"one\n")
+        target = world.target()
+        other = world.client(b"other\n")
+        target.say(b"1\n")
+        client.say(b"two\n")
+        world.advance(0.2)
+        self.assertEqual(target.got, b">one\n>two\n")
+        target.say(b"2\n")
+        self.assertEqual((client.got, client.wire.over), (b"1\n2\n", ""))
+        client.leave()
+        world.target().say(b"reply\n")
+        self.assertEqual(other.got, b"reply\n")
 
     def test_midRequest(self) -> None:
         """

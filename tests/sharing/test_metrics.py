@@ -52,6 +52,24 @@ class MetricsTests(SharingCase):
             self.assertEqual(shown[f"tunnelkit_share_{name}"], value, name)
         client.leave()
 
+    def test_sentAgain(self) -> None:
+        """
+        A request counts as sent again when it is, not when it is to be; and what it
+        waited is counted from when it waited again.
+        """
+        world = self.world(timeout=3)
+        clients = world.client(b"get 1\n"), world.client(b"get 2\n")
+        target = world.target()
+        world.advance(2)
+        target.end()
+        tally = world.pool.tally
+        self.assertEqual(tally.retries, 0)
+        world.advance(2.5)
+        self.assertEqual(clients[1].got, b"DOWN\n")
+        world.target()
+        self.assertEqual((tally.retries, tally.broken, tally.requests), (1, 0, 2))
+        self.assertEqual(tally.wait.total, 2.5)
+
     def test_all(self) -> None:
         """
         Whatever is counted is shown.

@@ -5,6 +5,7 @@ Tests of a share with whatever may happen, in any order.
 from __future__ import annotations
 
 from collections import deque
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ Happening = tuple[str, int]
 WHAT = (
     *("come", "ask", "ask", "ask", "write", "half", "accept", "accept", "refuse"),
     *("answer", "answer", "answer", "part", "spent", "end", "cutOff", "push"),
+    *("once", "once", "once"),
     *("leave", "halfClose", "stall", "read", "pass", "long"),
 )
 PASSING = {"pass": 0.3, "long": 40.0}
@@ -32,9 +34,11 @@ class Play:
     same, so every answer tells whose it is.
     """
 
-    def __init__(self, connections: int, pipeline: int, sticky: bool) -> None:
+    def __init__(
+        self, connections: int, pipeline: int, sticky: bool, stateful: bool
+    ) -> None:
         self.world = World(
-            Toy(), connections=connections, pipeline=pipeline, sticky=sticky
+            Toy(stateful), connections=connections, pipeline=pipeline, sticky=sticky
         )
         self.connections, self.pipeline = connections, pipeline
         self.clients: list[tuple[Peer, list[bytes]]] = []
@@ -102,6 +106,8 @@ class Play:
         elif due:
             word = b"spent " if what == "spent" else b"whole "
             target.say(word + due.popleft())
+            if what == "once":
+                target.end()
 
     def check(self) -> None:
         """
@@ -129,12 +135,18 @@ class Play:
 
     def finish(self) -> None:
         """
-        Let time pass until nothing is left to wait for, and stop.
+        Let time pass until nothing is left to wait for, and stop.  Who is still here
+        has all its answers.
         """
         for _ in range(4):
             self.world.advance(100)
             while self.world.dials:
                 self.world.refuse()
+        self.check()
+        for number, (client, got) in enumerate(self.clients):
+            if not (client.wire.over or client.wire.ended or client.wire.lost):
+                whole = [line for line in got if not line.startswith(b"part ")]
+                assert len(whole) == self.asked[number], (number, got)
         for client, _ in self.clients:
             client.leave()
         self.world.pool.stop()
@@ -156,17 +168,44 @@ class OrdersTests(SynchronousTestCase):
         st.integers(1, 2),
         st.integers(1, 3),
         st.booleans(),
+        st.booleans(),
     )
     def test_anything(
-        self, story: list[Happening], connections: int, pipeline: int, sticky: bool
+        self,
+        story: list[Happening],
+        connections: int,
+        pipeline: int,
+        sticky: bool,
+        stateful: bool,
     ) -> None:
         """
         No client gets another's reply, or its own in another order; the target has no
         more connections and requests than it is told; nothing that must not be is sent
         twice; and when all is over nothing is left behind.
         """
-        play = Play(connections, pipeline, sticky)
+        play = Play(connections, pipeline, sticky, stateful)
         for what, who in story:
             play.happen(what, who)
         play.finish()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_long(self) -> None:
+        """
+        So it is in long stories, in some of which one thing happens again and again, as
+        with a target that has a habit.
+        """
+        kinds = sorted({*WHAT} - {"half"})
+        for seed in range(100):
+            chance = Random(seed)
+            often = {what: chance.choice((0, 1, 1, 2, 5, 20)) for what in kinds}
+            often |= {what: 5 for what in ("come", "ask", "accept")}
+            play = Play(
+                connections=chance.randint(1, 3),
+                pipeline=chance.randint(1, 4),
+                sticky=chance.random() < 0.3,
+                stateful=chance.random() < 0.5,
+            )
+            for what in chance.choices(kinds, [*often.values()], k=200):
+                play.happen(what, chance.randint(0, 9))
+            play.finish()
         self.assertEqual(self.flushLoggedErrors(), [])

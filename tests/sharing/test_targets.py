@@ -280,6 +280,52 @@ class TargetTests(SharingCase):
         self.assertEqual(client.got, b"BROKEN\n")
         self.assertEqual(world.pool.tally.retries, 0)
 
+    def test_unsent(self) -> None:
+        """
+        Whatever it is, it is sent once more where nothing of it was sent: the target's
+        end was seen before that.
+        """
+        for unsent, repeated in ((7, True), (6, False)):
+            world = self.world()
+            client = world.client(b"write\n")
+            target = world.target()
+            target.unsend(unsent)
+            target.end()
+            if repeated:
+                world.target().say(b"1\n")
+                self.assertEqual(client.got, b"1\n")
+            else:
+                self.assertEqual(client.got, b"BROKEN\n")
+
+    def test_unsentBehind(self) -> None:
+        """
+        One that was sent before it is not sent again for that, nor one that streams
+        and is not all here.
+        """
+        world = self.world(pipeline=3)
+        world.pool.stayed()  # so it is known to keep its connections
+        one, two = world.client(b"write 1\n"), world.client(b"write 2\n")
+        three = world.client(b"stream\n")
+        target = world.target()
+        three.say(b"body\n")
+        target.unsend(9 + 8 + 5)
+        target.end()
+        self.assertEqual((one.got, three.got), (b"BROKEN\n", b"BROKEN\n"))
+        world.target().say(b"2\n")
+        self.assertEqual(two.got, b"2\n")
+
+    def test_unsentAndSpent(self) -> None:
+        """
+        What a connection has that is used up, but not closed yet, may still be sent.
+        """
+        world = self.world(pipeline=2)
+        world.pool.stayed()  # so it is known to keep its connections
+        client = world.client(b"write 1\nwrite 2\n")
+        target = world.target()
+        target.unsend(9)
+        target.say(b"spent\n")
+        self.assertEqual(client.got, b"spent\nBROKEN\n")
+
     def test_begun(self) -> None:
         """
         Nor is one of which half a reply has come.
@@ -313,6 +359,23 @@ class TargetTests(SharingCase):
         target.end()
         self.assertEqual(client.got, b"rest is this\n")
         self.assertEqual(world.target().got, b">two\n")
+
+    def test_cutShort(self) -> None:
+        """
+        One that ends with a reset is not whole, and does not look so: its client is
+        reset, or told where it has nothing of it.
+        """
+        world = self.world()
+        client = world.client(b"one\n")
+        target = world.target()
+        target.say(b"part\nrest is th")
+        target.breakOff()
+        self.assertEqual((client.got, client.wire.over), (b"part\n", "reset"))
+        client = world.client(b"two\n")
+        target = world.target()
+        target.say(b"rest is th")
+        target.breakOff()
+        self.assertEqual((client.got, client.wire.ended), (b"BROKEN\n", True))
 
     def test_spent(self) -> None:
         """

@@ -282,6 +282,43 @@ class GoneTests(SharingCase):
             target.say(b"part\n")
         self.assertEqual(target.wire.over, "reset")
 
+    def test_endless(self) -> None:
+        """
+        One that is under way when its client goes keeps others waiting for ten seconds
+        at most, and the target is not to blame.
+        """
+        world = self.world(waste=10)
+        client, other = world.client(b"one\n"), world.client(b"other\n")
+        target = world.target()
+        target.say(b"part\n")
+        client.leave()
+        for _ in range(5):
+            target.say(b"part\n")
+            world.advance(2)
+        self.assertEqual(target.wire.over, "reset")
+        self.assertTrue(world.pool.healthy)
+        world.target().say(b"reply\n")
+        self.assertEqual(other.got, b"reply\n")
+
+    def test_long(self) -> None:
+        """
+        One that comes to its end in time costs no connection, nor does it where others
+        wait for theirs behind it.
+        """
+        for pipeline, seconds in ((1, 8), (2, 20)):
+            world = self.world(waste=10, pipeline=pipeline)
+            world.pool.stayed()  # so it is known to keep its connections
+            client, other = world.client(b"one\n"), world.client(b"write\n")
+            target = world.target()
+            client.leave()
+            for _ in range(seconds // 2):
+                target.say(b"part\n")
+                world.advance(2)
+            target.say(b"end\nreply\n" if pipeline > 1 else b"end\n")
+            if pipeline == 1:
+                target.say(b"reply\n")
+            self.assertEqual(other.got, b"reply\n")
+
 
 class DrainTests(SharingCase):
     """

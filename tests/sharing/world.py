@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
+    ConnectionLost,
     ConnectionRefusedError,
 )
 from twisted.internet.interfaces import IProtocol
@@ -192,11 +193,25 @@ class Peer:
             self.wire.arrive(self.leave)
         self._world.settle()
 
+    def unsend(self, count: int) -> None:
+        """
+        Have so many bytes, the last ones, be written and not sent.
+        """
+        wire: Any = self.wire
+        wire.dataBuffer, wire.offset, wire._tempDataLen = b"", 0, count
+
     def leave(self) -> None:
         """
         Close.
         """
         self.wire._lose(ConnectionDone())
+        self._world.settle()
+
+    def breakOff(self) -> None:
+        """
+        Be lost: a reset, or a network that is gone.
+        """
+        self.wire._lose(ConnectionLost())
         self._world.settle()
 
     @property
@@ -228,8 +243,10 @@ class World:
         self._ports = 40000
 
     def _connect(self, protocol: IProtocol) -> Deferred[IProtocol]:
-        dialled: Deferred[IProtocol] = Deferred()
-        self.dials.append((protocol, dialled))
+        # One that is given up does not connect later.
+        dialled: Deferred[IProtocol] = Deferred(lambda _: self.dials.remove(dial))
+        dial = protocol, dialled
+        self.dials.append(dial)
         return dialled
 
     def settle(self) -> None:

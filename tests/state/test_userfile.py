@@ -24,6 +24,7 @@ from tunnelkit.state.userfile import (
     addUser,
     createUsers,
     listUsers,
+    readUsers,
     revokeUser,
 )
 from tunnelkit.state.verifier import Verifier
@@ -149,6 +150,39 @@ class ListUsersTests(FileCase):
         reason = self.refused(f'[users.a]\nverifier = "{ONE}"\ndisable = true\n')
         self.assertIn("unknown key 'disable' of user a", reason)
         self.assertIn("there are verifier, disabled, expires", reason)
+
+    def test_visitors(self) -> None:
+        """
+        It says who may visit which private tunnel, nobody included; who edits users
+        leaves that as it is.
+        """
+        self.path.write_text(
+            "# the office\n[private.ssh]\nvisitors = ['alice', 'ci.org']\n"
+            "[private.'my db']\nvisitors = []\n"
+        )
+        addUser(self.path, "bob", ONE)
+        self.assertEqual(
+            readUsers(self.path).visitors,
+            {"ssh": frozenset({"alice", "ci.org"}), "my db": frozenset()},
+        )
+        self.assertEqual(self.names(), ["bob"])
+        self.assertIn("# the office\n[private.ssh]", self.path.read_text())
+
+    def test_notVisitors(self) -> None:
+        """
+        What is no list of users there is refused, and where it stands is told: what
+        does not count would let others in, or nobody.
+        """
+        for text, words in (
+            ("private = 1", "private must be tables"),
+            ("[private]\nssh = ['alice']", 'ssh must be a table, [private."ssh"]'),
+            ("[private.ssh]\n", "with visitors and nothing else"),
+            ("[private.ssh]\nvisitor = []\n", "with visitors and nothing else"),
+            ("[private.ssh]\nvisitors = 'bob'\n", "visitors of ssh must be a list"),
+            ("[private.ssh]\nvisitors = ['Bob']\n", "'Bob' among the visitors of ssh"),
+            ("[private.ssh]\nvisitors = [1]\n", "1 among the visitors of ssh"),
+        ):
+            self.assertIn(words, self.refused(text))
 
     def test_dot(self) -> None:
         """

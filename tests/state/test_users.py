@@ -85,6 +85,27 @@ class LookupTests(UsersCase):
         names = "pipe", "mgrok", "alice", "nobody"
         self.assertEqual([*map(users.allowed, names)], [True, True, True, False])
 
+    def test_visitors(self) -> None:
+        """
+        Who may visit a private tunnel is seen within a second; while the file is
+        broken, what it said holds on.
+        """
+        users, clock = self.users(), Clock()
+        users.start(clock)
+        self.addCleanup(users.stop)
+        self.assertIsNone(users.visitors("ssh"))
+        with self.path.open("a") as file:
+            file.write("\n[private.ssh]\nvisitors = ['alice']\n")
+        clock.advance(1.0)
+        self.assertEqual(users.visitors("ssh"), {"alice"})
+        self.change("['alice']", "alice")
+        clock.advance(1.0)
+        self.assertEqual(users.visitors("ssh"), {"alice"})
+        self.change("visitors = alice", "visitors = []")
+        clock.advance(1.0)
+        self.assertEqual(users.visitors("ssh"), set())
+        self.assertIsNone(users.visitors("db"))
+
     def test_known(self) -> None:
         """
         Who is in the file may log in, nobody else.

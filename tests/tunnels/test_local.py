@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from tests.fakes import FakeEnd, FakeRelay, FakeWork, TimedCase
 from tests.logs import Log
 from tunnelkit.interfaces import Outcome, Undialled
-from tunnelkit.relay.packed import Packed
+from tunnelkit.relay.wrapping.packed import Packed
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.spec import Limits, TunnelSpec

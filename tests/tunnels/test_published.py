@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from tests.fakes import FakeChannel, FakeEnd, FakeRelay, TimedCase, session
 from tests.logs import Log
-from tunnelkit.control.leases import Leases
+from tunnelkit.control.leases.ports import Leases
 from tunnelkit.control.session import TUNNELS, Refusal, Session
 from tunnelkit.state.lease import Lease
 from tunnelkit.state.store import MemoryStore

@@ -26,7 +26,7 @@ from tests.logs import Log
 from tests.relay.memory import Heard, ScriptedEnd
 from tunnelkit.control.session import STREAMS
 from tunnelkit.interfaces import Outcome
-from tunnelkit.relay.packed import Packed
+from tunnelkit.relay.wrapping.packed import Packed
 from tunnelkit.state.lease import Lease
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail

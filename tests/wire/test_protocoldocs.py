@@ -34,18 +34,15 @@ from zope.interface import implementer
 
 from tests import test_layers
 from tests.fakes import FakeChannel, worksOf
-from tunnelkit.control.login import (
-    ClientLogin,
-    LoginRefused,
-    ServerLogin,
-    workProof,
-)
+from tunnelkit.control.login.client import ClientLogin
+from tunnelkit.control.login.proofs import workProof
+from tunnelkit.control.login.server import LoginRefused, ServerLogin
 from tunnelkit.control.session import Identity, Session
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.join import Join
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
+from tunnelkit.relay.streams.join import Join
 from tunnelkit.state.lease import Lease
 from tunnelkit.state.verifier import Verifier
 from tunnelkit.tunnels import kinds as kindTables
@@ -657,7 +654,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "text in a message": "wire.native.codec._TEXT",
     "list in a message": "wire.native.codec._ITEMS",
     "iterations, from and to": "state.verifier.ITERATIONS"
-    " control.login._MOST_ITERATIONS",
+    " control.login.client._MOST_ITERATIONS",
     "first bytes; TLS handshake; opening to login, each": "dialects.doorway.PATIENCE",
     "connections that are not logged in, in all": "dialects.doorway.GUESTS",
     "connections that are not logged in, of one address": "dialects.doorway"
@@ -680,7 +677,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "an idle work connection is replaced after": "carrier.pool.AGE",
     "a visitor waits for a work connection": "carrier.pool.PATIENCE",
     "the client dials the local service": "tunnels.local.DIALLING",
-    "half-open stream without a byte; DONE after the end": "relay.join.IDLE",
+    "half-open stream without a byte; DONE after the end": "relay.streams.join.IDLE",
     "flows of a UDP tunnel": "relay.flows.table.MOST",
     "a flow without a datagram": "relay.flows.table.IDLE",
     "datagram carriers of a session": "carrier.fleet.CARRIERS",

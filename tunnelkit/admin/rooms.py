@@ -14,8 +14,9 @@ from typing import Final
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from tunnelkit.admin import healthz, metrics, page, status, tunnels
+from tunnelkit.admin import healthz, metrics, status, tunnels
 from tunnelkit.admin.lock import LOCKED, Lock
+from tunnelkit.admin.page import page
 from tunnelkit.admin.room import Corridor, Late, TurnedAway
 from tunnelkit.status import IStatusSource
 

@@ -24,7 +24,7 @@ from tunnelkit.commands.options.config import (
 )
 from tunnelkit.commands.options.flags import seconds
 from tunnelkit.commands.options.login import LoginOptions
-from tunnelkit.commands.portalvalues import (
+from tunnelkit.commands.options.values import (
     bound,
     length,
     listened,

@@ -26,7 +26,7 @@ from tunnelkit.commands.options.flags import (
     seconds,
 )
 from tunnelkit.commands.options.shared import count, listened, targeted
-from tunnelkit.commands.portalvalues import readSecret
+from tunnelkit.commands.options.values import readSecret
 from tunnelkit.commands.process import inProcess, theReactor
 from tunnelkit.dialects.descriptions import hasIPv6
 from tunnelkit.sharing.bounds import Bounds

@@ -62,7 +62,7 @@ CLIENTS: Final[Mapping[str, ClientDialect]] = Late(
     {
         "mgrok": "mgrok.abroad.client.MGROK",
         "pipe": "pipe.abroad.client.PIPE",
-        "remotedialer": "remotedialer.client.REMOTEDIALER",
+        "remotedialer": "remotedialer.abroad.client.REMOTEDIALER",
     }
 )
 """By its name, how a client speaks it."""

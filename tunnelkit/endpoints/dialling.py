@@ -116,7 +116,7 @@ class TunnelClientEndpoint:
         end: IEnd = work
         if self._key is not None:
             # Few tunnels are encrypted from end to end, which takes a library.
-            from tunnelkit.relay.sealing import Sealing
+            from tunnelkit.relay.wrapping.sealing import Sealing
 
             sealing = Sealing(self._key, self._name, self._reactor)
             end = sealing.end(work, client=True)

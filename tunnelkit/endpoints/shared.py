@@ -23,7 +23,7 @@ from tunnelkit.client import Client, makeClient
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.native.line import Line
 from tunnelkit.interfaces import IRelay
-from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.streams.join import IDLE
 from tunnelkit.settings import ClientSettings
 from tunnelkit.tunnels.local import LocalTCP
 from tunnelkit.tunnels.spec import TunnelSpec

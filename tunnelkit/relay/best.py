@@ -13,8 +13,8 @@ import select
 from typing import Any
 
 from tunnelkit.interfaces import IRelay
-from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.portable.relay import PortableRelay
+from tunnelkit.relay.streams.join import IDLE
 
 try:
     from twisted.internet.epollreactor import EPollReactor

@@ -218,6 +218,17 @@ def quiet(transport: ITransport) -> bool:
     return False
 
 
+def unwritten(transport: Any) -> int | None:
+    """
+    Tell how many bytes a transport has not given to the kernel, also when it is lost;
+    None where that is not known, as under TLS.
+    """
+    if isTLS(transport) or not hasattr(transport, "dataBuffer"):
+        return None
+    waits = len(transport.dataBuffer) - transport.offset
+    return int(waits + transport._tempDataLen)
+
+
 def tuned(transport: ITransport) -> None:
     """
     Let small writes go at once, and have the kernel ask whether a silent peer is

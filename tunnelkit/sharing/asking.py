@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 class Asking:
     """
+    @ivar begin: how many bytes were written before it on that connection.
     @ivar client: who asks.
     @ivar line: the connection to the target that has it; None while it waits, and when
         it is over.
@@ -33,6 +34,7 @@ class Asking:
     """
 
     __slots__ = (
+        "begin",
         "client",
         "done",
         "limit",
@@ -50,10 +52,17 @@ class Asking:
         self.line: TargetLine | None = None
         self.queued = now
         self.sent = 0.0
-        self.tries = 0
+        self.begin = self.tries = 0
         self.said = False
         self.done = False
         self.limit: IDelayedCall | None = None
+
+    @property
+    def first(self) -> bool:
+        """
+        Whether it was sent once at most, and all of it is here to be sent again.
+        """
+        return self.tries < 2 and not (self.said or self.request.more)
 
     def unlimited(self) -> None:
         """
@@ -62,6 +71,37 @@ class Asking:
         limit, self.limit = self.limit, None
         if limit is not None and limit.active():
             limit.cancel()
+
+
+def parted(
+    askings: Sequence[Asking], repeat: bool, untouched: bool, sent: int | None
+) -> tuple[list[Asking], list[Asking], list[Asking]]:
+    """
+    Tell what is to become of requests whose connection ended.
+
+    @param askings: those, the oldest first.
+    @param repeat: whether any may be sent once more.
+    @param untouched: whether the target has ended it before a byte of the reply to the
+        oldest.
+    @param sent: how many bytes of all that was written were sent at all; None where
+        that is not known.
+    @return: those whose client is gone, those that are sent again, and the others,
+        whose client is told.
+    """
+    gone: list[Asking] = []
+    again: list[Asking] = []
+    told: list[Asking] = []
+    for asking in askings:
+        unanswered = untouched or asking is not askings[0]
+        unsent = sent is not None and asking.begin >= sent
+        harmless = unsent or (unanswered and asking.request.repeatable)
+        if asking.client.gone:
+            gone.append(asking)
+        elif repeat and harmless and asking.first:
+            again.append(asking)
+        else:
+            told.append(asking)
+    return gone, again, told
 
 
 class Waiting:

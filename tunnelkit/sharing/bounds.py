@@ -28,6 +28,8 @@ class Bounds:
     @ivar pause: how long a client may say nothing in the middle of a request that
         streams, as nobody else is served meanwhile.
     @ivar stalled: how long a client may read nothing while the target waits for that.
+    @ivar waste: how long the rest of a reply is read whose client has gone, if nobody
+        else waits for one on that connection.
     @ivar full: the same where nobody waits.
     @ivar closing: after so long a close becomes a reset.
     @ivar linger: how long a client that has all has until we close for it.
@@ -50,6 +52,7 @@ class Bounds:
     whole: float = 60.0
     pause: float = 10.0
     stalled: float = 10.0
+    waste: float = 10.0
     full: float = 60.0
     closing: float = 10.0
     linger: float = 2.0

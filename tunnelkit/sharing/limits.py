@@ -58,6 +58,13 @@ class Limits:
         if limit.look is None:
             limit.look = self._clock.callLater(seconds, self._look, limit)
 
+    def begin(self, name: str, seconds: float, call: Callable[[], object]) -> None:
+        """
+        Begin one, unless it runs.
+        """
+        if name not in self:
+            self.set(name, seconds, call)
+
     def drop(self, name: str) -> None:
         """
         Take one back, if it runs.

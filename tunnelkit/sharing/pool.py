@@ -6,10 +6,9 @@ Pool: clients, those of their requests that wait, and the connections to the tar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelkit.sharing.asking import Asking, Waiting
@@ -17,13 +16,10 @@ from tunnelkit.sharing.bounds import Bounds
 from tunnelkit.sharing.clients.client import ClientLine
 from tunnelkit.sharing.tally import ShareTally
 from tunnelkit.sharing.targets.dialling import Connect, Dialling
+from tunnelkit.sharing.targets.habit import Habit
 from tunnelkit.sharing.targets.line import TargetLine
 from tunnelkit.tunnels import detail
-from tunnelkit.wire.framings.contract import Framing, Trouble
-
-BRIEF: Final = 2
-"""After so many connections in a row that the target ended after one reply each, it is
-taken to do that always."""
+from tunnelkit.wire.framings.contract import Framing, Local, Request, Trouble
 
 
 class Pool:
@@ -65,9 +61,7 @@ class Pool:
             bounds.dialling,
             self.pump,
         )
-        self._brief = 0
-        self._stays = False
-        self._look: IDelayedCall | None = None
+        self._habit = Habit(clock, bounds.caution, self.pump)
         self._pumping = False
         self._eager = False
         self._stopping = self.draining = False
@@ -108,7 +102,7 @@ class Pool:
         if self.bounds.sticky and line is not None and line.owner is client:
             line.owner = None
             if line.flying:
-                line.fail(Trouble.BROKEN, f"#{client.number} had it, and is gone")
+                line.drop(f"#{client.number} had it, and is gone")
             elif self.framing.stateful:
                 line.close()
             self.pump()
@@ -139,7 +133,7 @@ class Pool:
             return
         self.waiting.add(asking)
         self.pump()
-        if asking.line is None and not asking.done:
+        if asking.line is None and asking.limit is None and not asking.done:
             self._limit(asking)
 
     def hasRoom(self, size: int) -> bool:
@@ -156,10 +150,20 @@ class Pool:
         """
         Have requests take their turn once more, before all others.
         """
-        self.tally.retries += len(askings)
         self.waiting.addFirst(askings)
         for asking in askings:
+            asking.queued = self.clock.seconds()
             self._limit(asking)
+
+    def excuse(self, trouble: Trouble, request: Request | None) -> Local:
+        """
+        Give what a client is told in place of a reply.
+        """
+        try:
+            return self.framing.trouble(trouble, request)
+        except Exception:
+            self._log.failure("a bug at words for trouble")
+            return Local(b"", close=True)
 
     def abandon(self, asking: Asking) -> None:
         """
@@ -198,7 +202,7 @@ class Pool:
                 self._send(*found)
         finally:
             self._pumping = False
-        if self.waiting.count and self._brief >= BRIEF:
+        if self.waiting.count and self._habit.closes:
             for line in [each for each in self.lines if each.resting]:
                 line.close()
         self._dial()
@@ -225,23 +229,8 @@ class Pool:
         return next((line for line in free if line.quiet), None)
 
     def _sure(self, line: TargetLine, asking: Asking) -> bool:
-        """
-        Tell whether a request may be sent on a connection.  As long as it is not known
-        that the target keeps one open after a reply, what must not be sent twice waits
-        for a moment.
-        """
-        if self._stays or asking.request.repeatable:
-            return True
-        left = line.last + self.bounds.caution - self.clock.seconds()
-        if line.answered and left <= 0 and not line.flying:
-            self._stays = True
-        elif line.answered and self._look is None:
-            self._look = self.clock.callLater(max(0.0, left), self._looked)
-        return not line.flying and (not line.answered or left <= 0)
-
-    def _looked(self) -> None:
-        self._look = None
-        self.pump()
+        again = asking.request.repeatable and not asking.tries
+        return again or self._habit.sure(line.life, bool(line.flying))
 
     def _send(self, client: ClientLine, line: TargetLine) -> None:
         asking = self.waiting.take(client)
@@ -250,6 +239,7 @@ class Pool:
         if self.bounds.sticky:
             line.owner = client
         self.tally.wait.add(self.clock.seconds() - asking.queued)
+        self.tally.retries += asking.tries > 0
         if detail.shown:
             self._log.debug(
                 "#{number} asks {count} bytes",
@@ -268,7 +258,8 @@ class Pool:
         under, there = self._dialling.under, len(self.lines)
         if self._stopping or there + under >= self.bounds.connections:
             return False
-        if self._eager and not there:
+        if not there and (self._eager or not self._dialling.well):
+            # Whether it is back is to be known before a client needs it.
             return not under
         return self.waiting.count > under
 
@@ -281,47 +272,71 @@ class Pool:
         if self._stopping:
             line.close()
 
+    @property
+    def depth(self) -> int:
+        """
+        How many requests may be under way on a connection.
+        """
+        return 1 if self._habit.single else self.bounds.pipeline
+
     def good(self, line: TargetLine) -> None:
         """
         The target has answered.
         """
-        self._dialling.good()
-        if line.answered > 1:
-            self._brief = 0
-            self._stays = True
-        elif self._brief >= BRIEF:
+        self.heard()
+        if line.life.answered > 1:
+            self._habit.kept()
+        elif self._habit.closes and not (line.flying or self.lone(line)):
             self._renew(line)
 
+    def lone(self, line: TargetLine) -> bool:
+        """
+        Tell whether a connection keeps something for its owner, so that another one
+        cannot take its place.
+        """
+        return line.owner is not None and self.framing.stateful
+
+    def heard(self) -> None:
+        """
+        The target is there, and says what it should.
+        """
+        self._dialling.good()
+
     def _renew(self, line: TargetLine) -> None:
-        if self.waiting.count:
-            line.close()
-        else:
+        if not self.waiting.count:
             line.rest(self.bounds.rest)
+        elif not self._habit.tries(self.bounds.rest):
+            line.close()
 
     def stayed(self) -> None:
         """
         A target that used to close after each reply has not.
         """
-        self._brief = 0
-        self._stays = True
+        self._habit.kept()
+        self.pump()
 
-    def lost(self, line: TargetLine, brief: bool) -> None:
+    def ended(self, brief: bool) -> None:
+        """
+        The target has ended a connection after one reply.
+
+        @param brief: whether soon, and without a word.
+        """
+        self._habit.ended(brief)
+
+    def lost(self, line: TargetLine) -> None:
         """
         A connection to the target is gone.
-
-        @param brief: whether the target has closed it after one reply.
         """
         self.lines.pop(line, None)
-        if brief:
-            self._brief += 1
-            self._stays = False
         owner, line.owner = line.owner, None
         if owner is not None:
             owner.line = None
             if self.framing.stateful:
                 owner.cut("its own connection to the target ended")
-        if line.vain:
+        if line.life.vain:
             self._dialling.bad()
+        elif not line.life.asked:
+            self._dialling.good()
         self.pump()
 
     # The end.
@@ -331,7 +346,8 @@ class Pool:
         """
         Whether the target answers, as far as is known.
         """
-        return self._dialling.well
+        idle = [line for line in self.lines if not (line.closed or line.flying)]
+        return self._dialling.well or any(line.life.lasting for line in idle)
 
     def drain(self) -> Deferred[None]:
         """
@@ -359,9 +375,7 @@ class Pool:
         """
         self._stopping = True
         self._dialling.stop()
-        look, self._look = self._look, None
-        if look is not None:
-            look.cancel()
+        self._habit.stop()
         for client in [*self.clients]:
             client.stop()
         for line in [*self.lines]:

@@ -2,7 +2,8 @@
 """
 The file of users, C{users.toml} in the state folder.
 
-It holds a table for each user, and nothing from which a secret can be had::
+It holds a table for each user, and nothing from which a secret can be had; and one for
+each private tunnel of which the operator says who may visit it::
 
     [users.default]
     verifier = "SCRAM-SHA-256$4096:c2FsdA...$3Ab...:9Xc..."
@@ -11,6 +12,9 @@ It holds a table for each user, and nothing from which a secret can be had::
     verifier = "SCRAM-SHA-256$4096:..."
     expires = 2027-01-01T00:00:00Z
     disabled = true
+
+    [private.ssh]
+    visitors = ["default"]
 
 People edit it by hand, C{tunnelkit token} does, and a server reads it all the while:
 it is only ever replaced whole, edits wait for each other, and comments survive them.
@@ -21,7 +25,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from tomlkit.items import Item, Table
 
 _NAMES: Final = "a user's name is 1 to 64 characters of a-z, 0-9, '.' and '-'"
+_TABLES: Final = ("users", "private")
 _KEYS: Final = ("verifier", "disabled", "expires")
 _HEAD: Final = """\
 # Who may log in.  tunnelkit token new, list and revoke work on this file, too.
@@ -84,13 +89,35 @@ class User:
         return now < self.until
 
 
-def listUsers(path: Path) -> list[User]:
+@dataclass(frozen=True, slots=True)
+class UserFile:
+    """
+    What the file says.
+
+    @ivar visitors: the names of those who may visit a private tunnel, by its name,
+        where the operator has said so.
+    """
+
+    users: list[User]
+    visitors: Mapping[str, frozenset[str]]
+
+
+def readUsers(path: Path) -> UserFile:
     """
     Read the file of users.
 
     @raise UsersError: it is missing, cannot be read, or does not hold together.
     """
     return _parsed(path, _text(path))
+
+
+def listUsers(path: Path) -> list[User]:
+    """
+    Read who is in the file.
+
+    @raise UsersError: it is missing, cannot be read, or does not hold together.
+    """
+    return readUsers(path).users
 
 
 def addUser(path: Path, name: str, verifier: Verifier) -> User:
@@ -163,7 +190,7 @@ def _edit(path: Path, change: Callable[[tomlkit.TOMLDocument], str]) -> list[Use
             f"{path} is written in a form that can only be edited by hand ({e}): write"
             " each user as a table, [users.NAME]"
         ) from e
-    users = _parsed(path, changed)
+    users = _parsed(path, changed).users
     replaceFile(path, changed.encode())
     return users
 
@@ -228,9 +255,13 @@ def _text(path: Path) -> str:
         ) from e
 
 
-def _parsed(path: Path, text: str) -> list[User]:
+def _parsed(path: Path, text: str) -> UserFile:
     try:
-        return _users(tomllib.loads(text))
+        document = tomllib.loads(text)
+        for key in document:
+            if key not in _TABLES:
+                raise ValueError(f"unknown key {key!r}: there are {', '.join(_TABLES)}")
+        return UserFile(_users(document), _visitors(document))
     except (ValueError, RecursionError) as e:
         raise UsersError(
             f"the file of users {path} is wrong: {e}; mend it by hand, or take it back"
@@ -238,10 +269,36 @@ def _parsed(path: Path, text: str) -> list[User]:
         ) from e
 
 
+def _visitors(document: dict[str, Any]) -> Mapping[str, frozenset[str]]:
+    tunnels = document.get("private", {})
+    if not isinstance(tunnels, dict):
+        raise ValueError("private must be tables, [private.TUNNEL]")
+    return {name: _admitted(name, keys) for name, keys in tunnels.items()}
+
+
+def _admitted(name: str, keys: Any) -> frozenset[str]:
+    """
+    @param name: of the tunnel.
+    """
+    if not isinstance(keys, dict) or [*keys] != ["visitors"]:
+        raise ValueError(
+            f'private tunnel {name} must be a table, [private."{name}"], with visitors'
+            " and nothing else"
+        )
+    visitors = keys["visitors"]
+    if not isinstance(visitors, list):
+        raise ValueError(
+            f'visitors of {name} must be a list of users, such as ["alice", "bob"]'
+        )
+    for user in visitors:
+        if not (isinstance(user, str) and isUserName(user)):
+            raise ValueError(
+                f"{user!r} among the visitors of {name} is no user: {_NAMES}"
+            )
+    return frozenset(visitors)
+
+
 def _users(document: dict[str, Any]) -> list[User]:
-    for key in document:
-        if key != "users":
-            raise ValueError(f"unknown key {key!r}: there is only users")
     users = document.get("users", {})
     if not isinstance(users, dict):
         raise ValueError("users must be tables, [users.NAME]")

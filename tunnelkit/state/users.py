@@ -17,9 +17,11 @@ from twisted.logger import Logger
 from tunnelkit.state.files import Changes, Stamp
 from tunnelkit.state.userfile import (
     User,
+    UserFile,
     UsersError,
     addUser,
     listUsers,
+    readUsers,
     revokeUser,
 )
 from tunnelkit.state.verifier import Verifier
@@ -72,7 +74,7 @@ class Users:
         self._complaint: tuple[tuple[Stamp, ...], str] | None = None
         self._file = Changes(path)
         self._file.seen()
-        self._users = self._read()
+        self._keep(self._read())
         self._until = self._untils()
         self._allowed = self._allowedNow()
         self._polls = LoopingCall(self.reload)
@@ -96,6 +98,13 @@ class Users:
         last looked at: that is for each stream, and touches no disk.
         """
         return self._now() < self._until.get(name, -inf)
+
+    def visitors(self, tunnel: str) -> frozenset[str] | None:
+        """
+        Give those who may visit a private tunnel, by its name, as the file was when it
+        was last looked at; None where it says nothing of that.
+        """
+        return self._visitors.get(tunnel)
 
     def onRevoked(self, callback: Callable[[str], None]) -> None:
         """
@@ -130,12 +139,17 @@ class Users:
         if self._polls.running:
             self._polls.stop()
 
-    def _read(self) -> Mapping[str, User]:
+    def _read(self) -> UserFile:
         if self._mayMiss and not os.path.lexists(self._path):
-            return self._override
-        users = {user.name: user for user in listUsers(self._path)}
+            return UserFile([], {})
+        read = readUsers(self._path)
         self._mayMiss = False
-        return {**users, **self._override}
+        return read
+
+    def _keep(self, read: UserFile) -> None:
+        users = {user.name: user for user in read.users}
+        self._users: Mapping[str, User] = {**users, **self._override}
+        self._visitors = read.visitors
 
     def _refresh(self) -> bool:
         """
@@ -144,7 +158,7 @@ class Users:
         if not self._file.seen():
             return False
         try:
-            self._users = self._read()
+            self._keep(self._read())
         except UsersError as e:
             self._complain(str(e))
             return False

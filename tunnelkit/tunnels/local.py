@@ -22,7 +22,7 @@ from tunnelkit.interfaces import (
     Undialled,
 )
 from tunnelkit.relay.bucket import Bucket
-from tunnelkit.relay.packed import Packing
+from tunnelkit.relay.wrapping.packed import Packing
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.spec import TunnelSpec

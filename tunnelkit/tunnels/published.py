@@ -5,7 +5,7 @@ Published: the tunnels of all sessions, and who gets a port that two ask for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from tunnelkit.control.leases import Contested, Denied, Leases
+from tunnelkit.control.leases.claims import Contested, Denied
+from tunnelkit.control.leases.ports import Leases
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import TUNNELS, Refusal, Session
 from tunnelkit.interfaces import IRelay
@@ -40,7 +41,7 @@ from tunnelkit.wire.native.messages import Dial, Open
 from tunnelkit.wire.packing import PACKERS, isAble
 
 if TYPE_CHECKING:
-    from tunnelkit.control.nameleases import NameLeases
+    from tunnelkit.control.leases.names import NameLeases
     from tunnelkit.tunnels.private.published import PrivateTCP
 
 PROBE: Final = (0.4, 2.0)
@@ -53,6 +54,7 @@ PRIVATE: Final = "private"
 """The space of tunnels that have a name in place of a port."""
 
 PublicTunnel: TypeAlias = PublicTCP | PublicUDP
+Visitors: TypeAlias = Callable[[str], Collection[str] | None]
 
 
 class PublicKind(Protocol):
@@ -98,6 +100,7 @@ class Published:
         bind: str = "",
         hostname: str = "",
         bindUDP: str = "",
+        visitors: Visitors = lambda name: None,
     ) -> None:
         """
         @param leases: by space.
@@ -106,7 +109,10 @@ class Published:
         @param bindUDP: that of those for UDP, or empty for the same.
         @param hostname: the host in public addresses, or empty for the one that the
             client dialled.
+        @param visitors: gives those who the operator lets visit a private tunnel, by
+            its name; None where that is for the client to say that publishes it.
         """
+        self._visitors = visitors
         self._leases = leases
         self._relay = relay
         self._clock = clock
@@ -162,7 +168,8 @@ class Published:
         from tunnelkit.tunnels.private.published import called
 
         names = cast("NameLeases", self._leases[PRIVATE])
-        return called(names.holder(request.tunnel), session, request)
+        admitted = self._visitors(request.tunnel)
+        return called(names.holder(request.tunnel), session, request, admitted)
 
     def status(self, sessions: list[Session]) -> tuple[TunnelStatus, ...]:
         """

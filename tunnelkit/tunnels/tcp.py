@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.session import STREAMS, Session
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
-from tunnelkit.relay.packed import Packing
+from tunnelkit.relay.wrapping.packed import Packing
 from tunnelkit.state.lease import Lease
 from tunnelkit.status import TunnelStatus
 from tunnelkit.tunnels import detail

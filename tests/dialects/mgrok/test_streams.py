@@ -9,7 +9,7 @@ from tests.dialects.mgrok.case import PUBLIC, MgrokCase, Stock
 from tests.network import Speaker
 from tunnelkit.dialects.mgrok.line import BUDGET, CROWDED, NEARLY, STALLED, TICK
 from tunnelkit.dialects.mgrok.streams import PATIENCE, VOID
-from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.streams.join import IDLE
 from tunnelkit.wire.mgrok.messages import NewStream, Register
 from tunnelkit.wire.smux.frames import HIGHEST
 

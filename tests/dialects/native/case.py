@@ -14,8 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fakes import pairOf, random
 from tests.logs import Log
 from tests.network import Network, Plain, secured
-from tunnelkit.control.leases import Leases
-from tunnelkit.control.login import ClientLogin, workProof
+from tunnelkit.control.leases.ports import Leases
+from tunnelkit.control.login.client import ClientLogin
+from tunnelkit.control.login.proofs import workProof
 from tunnelkit.control.session import Session
 from tunnelkit.control.sessions import Sessions
 from tunnelkit.dialects.doorway import Doorway

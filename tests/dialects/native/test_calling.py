@@ -16,7 +16,7 @@ from tests.fakes import random
 from tests.logs import Log
 from tests.network import Network, Plain, accepting
 from tests.wire.issued import issued
-from tunnelkit.control.login import ServerLogin
+from tunnelkit.control.login.server import ServerLogin
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.dialects.native.caller import Caller, Parting

@@ -27,7 +27,7 @@ from tests.dialects.native.case import (
 )
 from tests.network import Plain
 from tests.wire.issued import chainPEM, issued, keyPEM
-from tunnelkit.control.login import ClientLogin
+from tunnelkit.control.login.client import ClientLogin
 from tunnelkit.control.session import TUNNELS
 from tunnelkit.dialects.native.channel import AT_ONCE, REST
 from tunnelkit.relay.secure import ServerTLS

@@ -20,7 +20,7 @@ from tests.dialects.native.case import (
 )
 from tests.network import Plain
 from tunnelkit.carrier.pool import LEAST, SLACK
-from tunnelkit.control.login import workProof
+from tunnelkit.control.login.proofs import workProof
 from tunnelkit.dialects.house import PROGRAM
 from tunnelkit.relay.connection import socketTransport
 from tunnelkit.wire.native.codec import said

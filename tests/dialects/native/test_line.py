@@ -14,7 +14,7 @@ from tests.fakes import FakeWork, TimedCase, messages
 from tests.logs import Log
 from tunnelkit.carrier.dock import Dock
 from tunnelkit.carrier.route import Reached, Route, Unreached
-from tunnelkit.control.login import workProof
+from tunnelkit.control.login.proofs import workProof
 from tunnelkit.dialects.native.caller import Parting
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.dialects.native.line import DISPLACED, Line

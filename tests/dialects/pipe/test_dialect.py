@@ -16,7 +16,7 @@ from tunnelkit.dialects.exchanges import PATIENCE as FOR_A_VISITOR
 from tunnelkit.dialects.pipe import control
 from tunnelkit.dialects.pipe.control import INTERVAL
 from tunnelkit.dialects.pipe.spec import PipeSpec
-from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.streams.join import IDLE
 from tunnelkit.tunnels.published import PROBE
 from tunnelkit.wire.pipe.codec import encode
 from tunnelkit.wire.pipe.packets import (

@@ -16,7 +16,7 @@ from twisted.web.server import Site
 
 from tests.logs import Log
 from tests.network import Network, Plain, Speaker, accepting
-from tunnelkit.dialects.remotedialer.asking import AskingLine
+from tunnelkit.dialects.remotedialer.abroad.asking import AskingLine
 from tunnelkit.dialects.remotedialer.ends import LineEnd
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.dialects.remotedialer.locals import Authorise, Locals, relayed

@@ -13,7 +13,7 @@ from tests.dialects.remotedialer.case import WEB, LineCase, everything
 from tests.golden.recorded import lines, streams
 from tests.network import Plain, Speaker, accepting
 from tests.wire.remotedialer.replayed import asking, key, replayed
-from tunnelkit.dialects.remotedialer.asking import AskingLine
+from tunnelkit.dialects.remotedialer.abroad.asking import AskingLine
 from tunnelkit.dialects.remotedialer.locals import Locals, relayed
 from tunnelkit.relay.connection import Connection
 from tunnelkit.wire.remotedialer.codec import MessageDecoder, decode

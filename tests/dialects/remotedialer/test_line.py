@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from tests.dialects.remotedialer.case import SERVICE, TARGET, WEB, LineCase, Stock
 from tests.network import Speaker
 from tunnelkit.dialects.remotedialer import line as lines
-from tunnelkit.dialects.remotedialer.asking import AskingLine
+from tunnelkit.dialects.remotedialer.abroad.asking import AskingLine
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
 from tunnelkit.dialects.remotedialer.ends import MOST_IN_ALL, MOST_WAITING
 from tunnelkit.dialects.remotedialer.line import CLOSING, OURS, SURPLUS

@@ -21,8 +21,15 @@ from tests.dialects.remotedialer.case import (
 from tests.golden.recorded import exchanges
 from tests.network import Speaker
 from tunnelkit.dialects.abroad import AbroadSettings, Means, Place
-from tunnelkit.dialects.remotedialer.asking import PATIENCE, AskingLine, NotOpened
-from tunnelkit.dialects.remotedialer.client import REMOTEDIALER, RemoteDialerClient
+from tunnelkit.dialects.remotedialer.abroad.asking import (
+    PATIENCE,
+    AskingLine,
+    NotOpened,
+)
+from tunnelkit.dialects.remotedialer.abroad.client import (
+    REMOTEDIALER,
+    RemoteDialerClient,
+)
 from tunnelkit.dialects.remotedialer.line import Line
 from tunnelkit.dialects.remotedialer.locals import Locals, relayed
 from tunnelkit.dialects.remotedialer.room import (

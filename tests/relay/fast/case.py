@@ -25,7 +25,7 @@ from tests.fakes import pairOf
 from tests.relay.memory import Owner
 from tunnelkit.interfaces import IJoin, IWorkOwner, Outcome
 from tunnelkit.relay.connection import RESETTING, linger
-from tunnelkit.relay.stream import Receiver
+from tunnelkit.relay.streams.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
 
 LOOPBACK: Final = "127.0.0.1"
@@ -42,8 +42,8 @@ if ABLE:
     from tunnelkit.relay.fast.pipes import Pipe
     from tunnelkit.relay.fast.raw import RawSocket
     from tunnelkit.relay.fast.relay import FastRelay
-    from tunnelkit.relay.fast.securework import SecureWorkSocket
-    from tunnelkit.relay.fast.tls import TLS, clientContext, serverContext
+    from tunnelkit.relay.fast.secure.tls import TLS, clientContext, serverContext
+    from tunnelkit.relay.fast.secure.work import SecureWorkSocket
     from tunnelkit.relay.fast.work import WorkSocket
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from tests.relay.fast.case import ABLE, LoopCase
 from tests.relay.memory import Heard
-from tunnelkit.relay.join import Join
+from tunnelkit.relay.streams.join import Join
 
 if ABLE:
     from tunnelkit.relay.fast.loop import (

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import noise
 from tests.relay.fast.case import (
     ABLE,
     Gathering,
@@ -22,8 +21,9 @@ from tests.relay.fast.case import (
     Peer,
 )
 from tests.relay.memory import Heard, ScriptedEnd
+from tests.stage.sockets import noise
 from tunnelkit.interfaces import IEnd, Outcome
-from tunnelkit.relay.join import Join
+from tunnelkit.relay.streams.join import Join
 from tunnelkit.wire.codes import ResetCode
 
 if ABLE:

@@ -19,12 +19,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import Ending, flood, listener, receive, receiveExactly
 from tests.relay.fast.case import ABLE, LOOPBACK, LoopCase, descriptors
 from tests.relay.memory import MemoryTransport, Owner
 from tests.relay.portable.test_raw import turned
 from tests.relay.test_tunnel import FAST, TunnelCase
 from tests.relay.tunnel import RELAYS, Tunnel
+from tests.stage.sockets import Ending, flood, listener, receive, receiveExactly
 from tunnelkit.interfaces import IRelay, Outcome
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.portable.work import WorkEnd

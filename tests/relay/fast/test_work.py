@@ -1,5 +1,5 @@
 """
-Tests for L{tunnelkit.relay.fast.work}, and of what L{tunnelkit.relay.fast.securework}
+Tests for L{tunnelkit.relay.fast.work}, and of what L{tunnelkit.relay.fast.secure.work}
 does likewise.
 """
 
@@ -15,7 +15,6 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import noise
 from tests.relay.fast.case import (
     ABLE,
     Gathering,
@@ -25,12 +24,13 @@ from tests.relay.fast.case import (
     Peer,
 )
 from tests.relay.memory import START, MemoryTransport, Owner, framesIn
-from tests.relay.test_work import start
+from tests.relay.streams.test_work import start
+from tests.stage.sockets import noise
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.join import Join
 from tunnelkit.relay.portable.work import WorkEnd
-from tunnelkit.relay.work import CLOSING, Work
+from tunnelkit.relay.streams.join import Join
+from tunnelkit.relay.streams.work import CLOSING, Work
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.frames import (
     HEADER,

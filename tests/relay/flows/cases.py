@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.protocol import DatagramProtocol
 
-from tests.functional.programs import until
 from tests.relay.tunnel import LOOPBACK, Tunnel
+from tests.stage.programs import until
 from tunnelkit.carrier.dock import Dock
 from tunnelkit.carrier.fleet import CARRIERS, Fleet
 from tunnelkit.interfaces import ICarrier, IRelay, IWorkEnd

@@ -11,9 +11,9 @@ from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from tests.functional.programs import until
 from tests.relay.flows.cases import FlowTunnel, Post
 from tests.relay.tunnel import LOOPBACK, RELAYS
+from tests.stage.programs import until
 from tunnelkit.carrier.fleet import CARRIERS
 from tunnelkit.relay.fast.flows.carrying import CarrierSocket
 from tunnelkit.relay.flows.tally import LATE, QUEUE, REFUSED

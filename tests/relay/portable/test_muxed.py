@@ -10,8 +10,8 @@ from zope.interface.verify import verifyObject
 
 from tests.relay.memory import Heard, ScriptedEnd
 from tunnelkit.interfaces import IStreamEnd, Outcome
-from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.muxed import MuxedEnd
+from tunnelkit.relay.streams.join import IDLE, Join
 from tunnelkit.wire.codes import ResetCode
 
 

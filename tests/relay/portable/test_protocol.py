@@ -24,9 +24,9 @@ from zope.interface.verify import verifyObject
 from tests.relay.memory import ScriptedEnd
 from tests.relay.portable.test_muxed import Muxed
 from tunnelkit.interfaces import Outcome
-from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.protocol import ProtocolEnd
 from tunnelkit.relay.portable.transport import PIECE
+from tunnelkit.relay.streams.join import IDLE, Join
 from tunnelkit.wire.codes import ResetCode
 
 HERE = IPv4Address("TCP", "192.0.2.1", 1)

@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import (
+from tests.relay.memory import Heard, rawEnd
+from tests.stage.sockets import (
     Ending,
     Received,
     connected,
@@ -30,7 +31,6 @@ from tests.functional.sockets import (
     reset,
     sha256,
 )
-from tests.relay.memory import Heard, rawEnd
 from tunnelkit.interfaces import IEnd, IJoin, Outcome
 from tunnelkit.relay.connection import BUFFER, socketOf
 from tunnelkit.relay.portable.raw import RawEnd

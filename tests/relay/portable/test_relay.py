@@ -26,9 +26,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.functional.sockets import Ending, connected, listener, receive
 from tests.relay.memory import START, Heard, MemoryTransport, Owner
 from tests.relay.tunnel import portOf
+from tests.stage.sockets import Ending, connected, listener, receive
 from tunnelkit.interfaces import IEnd, IRelay, Undialled
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.endpoints import (
@@ -40,7 +40,7 @@ from tunnelkit.relay.endpoints import (
 )
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.relay import PortableRelay
-from tunnelkit.relay.stream import Attachable
+from tunnelkit.relay.streams.stream import Attachable
 from tunnelkit.wire.address import HostPort, SocketPath
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said

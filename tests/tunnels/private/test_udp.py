@@ -137,7 +137,7 @@ class FlowTests(FlowCase):
         self.assertIn(
             "datagrams of dns are dropped: there is no private-udp tunnel 'dns' that"
             " user bob may visit: check the name, whether the client that publishes it"
-            " is there, and its visitors=",
+            " is there, its visitors=, and those of [private] in the server's users.toml",
             self.log.lines("warn"),
         )
         refused = "desk of bob is refused at dns: it is none of its visitors"

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import Heartbeat
-from tunnelkit.control.login import ClientLogin, ServerUnproven
+from tunnelkit.control.login.client import ClientLogin, ServerUnproven
 from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.house import PROGRAM

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import INTERVAL, SILENCE
-from tunnelkit.control.login import LoginRefused, ServerLogin
+from tunnelkit.control.login.server import LoginRefused, ServerLogin
 from tunnelkit.control.names import hostOr, isClientName, legible
 from tunnelkit.control.session import TUNNELS, Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest

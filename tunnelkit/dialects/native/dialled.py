@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from tunnelkit.control.session import STREAMS, Session
 from tunnelkit.interfaces import IEnd, IRelay, IWorkEnd
-from tunnelkit.relay.stream import Attachable, Receiver, Stream
+from tunnelkit.relay.streams.stream import Attachable, Receiver, Stream
 from tunnelkit.tunnels.tcp import WAITING
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.codec import said

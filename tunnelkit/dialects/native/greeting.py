@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from twisted.python.failure import Failure
 
-from tunnelkit.control.login import sameProof, workProof
+from tunnelkit.control.login.proofs import sameProof, workProof
 from tunnelkit.control.session import Session
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import House

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from tunnelkit.carrier.dock import Dock
 from tunnelkit.carrier.route import Reached, Route, Unreached
 from tunnelkit.carrier.supply import Supply
-from tunnelkit.control.login import workProof
+from tunnelkit.control.login.proofs import workProof
 from tunnelkit.dialects.native.caller import Parting
 from tunnelkit.dialects.native.calling import CallingChannel
 from tunnelkit.interfaces import IWorkEnd, IWorkOwner

@@ -30,8 +30,8 @@ from zope.interface import implementer
 
 from tunnelkit.dialects.remotedialer.ends import LineEnd, nobody
 from tunnelkit.dialects.remotedialer.line import Line
-from tunnelkit.relay.join import Join
 from tunnelkit.relay.portable.protocol import ProtocolEnd
+from tunnelkit.relay.streams.join import Join
 from tunnelkit.wire.address import HostPort, isAddress, parseHostPort
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.remotedialer.messages import routed

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tunnelkit.dialects.house import House
-from tunnelkit.dialects.remotedialer.admitted import peerUser, userOf
-from tunnelkit.dialects.remotedialer.dialect import NAME, RemoteDialerDialect
-from tunnelkit.dialects.remotedialer.peers import (
+from tunnelkit.dialects.remotedialer.abroad.peers import (
     Peer,
     Peering,
     checkName,
     parsePeers,
 )
+from tunnelkit.dialects.remotedialer.admitted import peerUser, userOf
+from tunnelkit.dialects.remotedialer.dialect import NAME, RemoteDialerDialect
 from tunnelkit.dialects.spec import Description
 
 LONGEST: Final = 200

@@ -14,7 +14,7 @@ from tunnelkit.relay.fast.buffer import HEAD, SMALL, VIEW
 from tunnelkit.relay.fast.end import Sink, Socket
 from tunnelkit.relay.fast.loop import Loop
 from tunnelkit.relay.fast.raw import RawSocket
-from tunnelkit.relay.stream import Lone, Receiver
+from tunnelkit.relay.streams.stream import Lone, Receiver
 
 
 @implementer(IStreamEnd)

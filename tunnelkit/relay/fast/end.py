@@ -21,7 +21,7 @@ from typing import ClassVar, Final, Protocol
 from tunnelkit.relay.fast.buffer import VIEW
 from tunnelkit.relay.fast.loop import ERROR, HANGUP, IN, LAST, OUT, Loop
 from tunnelkit.relay.fast.pipes import Pipe
-from tunnelkit.relay.stream import Receiver
+from tunnelkit.relay.streams.stream import Receiver
 
 Socket = socket.SocketType
 """A socket without what Python adds to it, which costs at each step."""

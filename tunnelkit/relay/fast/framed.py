@@ -5,7 +5,7 @@ Framed: what is read from a work connection of the loop's.
 Stream bytes go by without becoming values: the header of a DATA frame is its length.
 The frames that begin and end a stream need no decoder either where they come whole.
 All others go through the decoder, and all through the rules of
-L{tunnelkit.relay.work}.
+L{tunnelkit.relay.streams.work}.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tunnelkit.relay.fast.buffer import BUFFER, HEAD, PLACE, SMALL, VIEW
 from tunnelkit.relay.fast.end import SPLICE, FastEnd, Passing, Sink, Socket, splice
 from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.pipes import Pipe
-from tunnelkit.relay.join import IDLE
-from tunnelkit.relay.stream import Receiver
-from tunnelkit.relay.work import Work
-from tunnelkit.relay.workstream import WorkStream
+from tunnelkit.relay.streams.join import IDLE
+from tunnelkit.relay.streams.stream import Receiver
+from tunnelkit.relay.streams.work import Work
+from tunnelkit.relay.streams.workstream import WorkStream
 from tunnelkit.wire.native.codec import startIn
 from tunnelkit.wire.native.frames import (
     HEADER,

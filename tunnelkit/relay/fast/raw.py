@@ -28,7 +28,7 @@ from tunnelkit.relay.fast.end import (
 )
 from tunnelkit.relay.fast.loop import IN, Loop
 from tunnelkit.relay.fast.pipes import Pipe
-from tunnelkit.relay.stream import Receiver
+from tunnelkit.relay.streams.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
 
 _WELL: Final = ResetCode.ENDED, ""

@@ -41,18 +41,18 @@ from tunnelkit.relay.fast.flows.datagrams import FlowPort, ServiceSocket
 from tunnelkit.relay.fast.listening import Listening
 from tunnelkit.relay.fast.loop import ILoopReactor, Loop
 from tunnelkit.relay.fast.raw import RawSocket
-from tunnelkit.relay.fast.securework import SecureWorkSocket
-from tunnelkit.relay.fast.tls import Contexts
-from tunnelkit.relay.fast.transport import SecureTransport
+from tunnelkit.relay.fast.secure.tls import Contexts
+from tunnelkit.relay.fast.secure.transport import SecureTransport
+from tunnelkit.relay.fast.secure.work import SecureWorkSocket
 from tunnelkit.relay.fast.work import WorkSocket
 from tunnelkit.relay.flows.ends import Arrived
 from tunnelkit.relay.flows.names import Names
 from tunnelkit.relay.flows.table import FlowTable
-from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.portable.udp import ROOM
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
-from tunnelkit.relay.stream import Attachable
+from tunnelkit.relay.streams.join import IDLE, Join
+from tunnelkit.relay.streams.stream import Attachable
 from tunnelkit.relay.ticks import Ticks
 from tunnelkit.wire.address import HostPort, LocalAddress, SocketPath
 

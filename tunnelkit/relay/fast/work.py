@@ -19,7 +19,7 @@ from tunnelkit.relay.fast.end import Socket
 from tunnelkit.relay.fast.framed import FramedEnd
 from tunnelkit.relay.fast.loop import IN, LAST, Loop
 from tunnelkit.relay.fast.pipes import Pipe
-from tunnelkit.relay.join import IDLE
+from tunnelkit.relay.streams.join import IDLE
 from tunnelkit.wire.native.frames import HEADER
 
 _HEADER: Final = HEADER.size

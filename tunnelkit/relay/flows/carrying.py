@@ -24,7 +24,7 @@ from tunnelkit.interfaces import ICarrier, ICarrierOwner
 from tunnelkit.relay.flows.flow import Flow
 from tunnelkit.relay.flows.queue import Entry, FrameQueue
 from tunnelkit.relay.flows.tally import LATE, QUEUE
-from tunnelkit.relay.work import Work
+from tunnelkit.relay.streams.work import Work
 from tunnelkit.wire.native.codec import fromClient, fromServer, said
 from tunnelkit.wire.native.datagrams import DatagramDecoder, flowOf
 from tunnelkit.wire.native.frames import (

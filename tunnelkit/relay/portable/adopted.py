@@ -24,7 +24,7 @@ from tunnelkit.relay.connection import (
     socketTransport,
 )
 from tunnelkit.relay.portable.raw import RawEnd
-from tunnelkit.relay.stream import Lone, Receiver, Stream
+from tunnelkit.relay.streams.stream import Lone, Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 

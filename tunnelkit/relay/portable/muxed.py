@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from tunnelkit.interfaces import IStreamEnd
 from tunnelkit.relay.portable.turns import Turn
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.streams.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 _SMALL: Final = 1024

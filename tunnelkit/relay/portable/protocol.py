@@ -27,9 +27,9 @@ from zope.interface import implementer
 
 from tunnelkit.interfaces import IEnd
 from tunnelkit.relay.connection import named
-from tunnelkit.relay.join import IDLE
 from tunnelkit.relay.portable.transport import ProtocolTransport
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.streams.join import IDLE
+from tunnelkit.relay.streams.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 _GAVE_UP: Final = "the program at the other end gave the connection up"

@@ -34,7 +34,7 @@ from tunnelkit.relay.connection import (
     socketOf,
     tuned,
 )
-from tunnelkit.relay.stream import Receiver, Stream
+from tunnelkit.relay.streams.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
 try:

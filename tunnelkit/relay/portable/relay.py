@@ -51,13 +51,13 @@ from tunnelkit.relay.endpoints import (
 from tunnelkit.relay.flows.ends import Arrived
 from tunnelkit.relay.flows.names import Names
 from tunnelkit.relay.flows.table import FlowTable
-from tunnelkit.relay.join import IDLE, Join
 from tunnelkit.relay.portable.adopted import adopted
 from tunnelkit.relay.portable.datagrams import CarrierEnd, DatagramListening, ServiceEnd
 from tunnelkit.relay.portable.raw import RawEnd
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
-from tunnelkit.relay.stream import Attachable
+from tunnelkit.relay.streams.join import IDLE, Join
+from tunnelkit.relay.streams.stream import Attachable
 from tunnelkit.wire.address import LONGEST_PATH, HostPort, LocalAddress, SocketPath
 from tunnelkit.wire.codes import ResetCode
 

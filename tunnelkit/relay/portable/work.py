@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.test_work -*-
+# -*- test-case-name: tests.relay.streams.test_work -*-
 """
 Work end: a work connection over any Twisted transport, as an end of one join after
 the other.
@@ -20,8 +20,8 @@ from tunnelkit.relay.connection import (
     peerOf,
     socketTransport,
 )
-from tunnelkit.relay.join import IDLE
-from tunnelkit.relay.work import Work
+from tunnelkit.relay.streams.join import IDLE
+from tunnelkit.relay.streams.work import Work
 
 
 class WorkEnd(Work, Holder):

@@ -263,7 +263,7 @@ class ClientLine(Protocol):
         if asking.said:
             self.cut("half of a reply is all there is")
             return
-        told = self._pool.framing.trouble(trouble, asking.request)
+        told = self._pool.excuse(trouble, asking.request)
         if asking is self._hearing.streaming:
             self._hearing.streaming = None
             told = Local(told.data, close=True)
@@ -355,7 +355,7 @@ class ClientLine(Protocol):
             self.transport.abortConnection()
             return
         request = asking.request if asking else None
-        self.transport.write(self._pool.framing.trouble(trouble, request).data)
+        self.transport.write(self._pool.excuse(trouble, request).data)
         self.close()
 
     def stop(self) -> None:

@@ -191,5 +191,5 @@ class Hearing:
         limits.drop("pause")
         if not self._requests.partial or self.paused:
             limits.drop("whole")
-        elif "whole" not in limits:
-            limits.set("whole", bounds.whole, self._client.late)
+        else:
+            limits.begin("whole", bounds.whole, self._client.late)

@@ -72,10 +72,11 @@ class Dialling:
         """
         Make a connection.
         """
+        line = self._make()
         self.under += 1
         if not self._said:
             self._log.info("creating target connection")
-        dial = self._connect(self._make())
+        dial = self._connect(line)
         dial.addTimeout(self._patience, self._clock)
         self._dials.add(dial)
         dial.addCallbacks(self._cbConnected, self._ebFailed, callbackArgs=(dial,))

@@ -7,18 +7,20 @@ each reply to who asked.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from tunnelkit.relay.connection import named, quiet, tuned
-from tunnelkit.sharing.asking import Asking
+from tunnelkit.relay.connection import Gauge, named, quiet, tuned
+from tunnelkit.sharing.asking import Asking, parted
 from tunnelkit.sharing.limits import Limits
+from tunnelkit.sharing.targets.habit import Life
+from tunnelkit.sharing.targets.outlet import Outlet
 from tunnelkit.tunnels import detail
 from tunnelkit.wire.framings.contract import (
     Answered,
@@ -35,49 +37,46 @@ if TYPE_CHECKING:
     from tunnelkit.sharing.clients.client import ClientLine
     from tunnelkit.sharing.pool import Pool
 
-SOON: Final = 1.0
-"""A target that ends within so many seconds of a reply does so because of it."""
+HALF: Final = "a request stopped half way"
 
 
-@implementer(IPushProducer)
 class TargetLine(Protocol):
     """
     @ivar flying: requests that were sent and are not answered, the oldest first.
     @ivar owner: whose own it is; None where it is everybody's, or nobody's yet.
     @ivar choked: whether the target takes no more at the moment.
-    @ivar answered: how many requests were.
-    @ivar last: when the last of those was, on the clock.
+    @ivar life: what is seen of it.
     @ivar closed: whether it is of no further use.
     """
 
     _log = Logger()
     transport: Any
+    life: Life
+    _outlet: Outlet
 
     def __init__(self, pool: Pool, replies: Replies) -> None:
         self.flying: deque[Asking] = deque()
         self.owner: ClientLine | None = None
         self.choked = False
-        self.answered = 0
         self.closed = False
         self.streaming: Asking | None = None
         self._pool = pool
         self._clock = pool.clock
         self._replies = replies
         self._digesting = False
-        self._spent = False
+        self._spent = self._leaving = self._news = False
         self._limits = Limits(pool.clock)
-        self.last = 0.0
-        self._asked = False
-        self._since = self._clock.seconds()
         self._shown = ""
 
     def connectionMade(self) -> None:
         """
         The target is there.
         """
+        self.life = Life(self._clock)
         transport = self.transport
+        self._outlet = Outlet(transport)
         tuned(transport)
-        transport.registerProducer(self, True)
+        transport.registerProducer(Gauge(self._full, self._drained), True)
         self._shown = f"{named(transport.getHost())} <-> {named(transport.getPeer())}"
         self._log.info("new target connection: {line}", line=self._shown)
         self._pool.connected(self)
@@ -88,9 +87,10 @@ class TargetLine(Protocol):
         Whether another request can be sent.
         """
         return (
-            len(self.flying) < self._pool.bounds.pipeline
+            len(self.flying) < self._pool.depth
             and self.streaming is None
-            and not (self.closed or self._spent or self._digesting or self.resting)
+            and not (self.closed or self._spent or self._leaving)
+            and not (self._digesting or self.resting)
             # What has no reply would pile up here.
             and not self.choked
         )
@@ -100,9 +100,10 @@ class TargetLine(Protocol):
         """
         Whether nothing has come that was not read yet while nothing is due: the
         target's end, or bytes that the next reply must not begin with.  The reactor
-        tells of those soon.
+        tells of those soon.  Where the target has news for its owner there may be
+        bytes at any time.
         """
-        return bool(self.flying) or quiet(self.transport)
+        return bool(self.flying) or self._news or quiet(self.transport)
 
     def send(self, asking: Asking) -> None:
         """
@@ -112,18 +113,25 @@ class TargetLine(Protocol):
         asking.line = self
         asking.tries += 1
         asking.sent = self._clock.seconds()
-        self._asked = True
-        data = self._replies.send(request)
+        self.life.asked = True
         if request.more:
             self.streaming = asking
-        if not request.silent or request.more:
-            self.flying.append(asking)
-        self.transport.write(data)
-        if len(self.flying) == 1:
-            self._watch()
+        self.flying.append(asking)
+        try:
+            asking.begin = self._outlet.written
+            self._outlet.write(self._replies.send(request))
+        except Exception:
+            self._log.failure("a bug at a request")
+            self._withdraw(asking)
+            self._pool.tally.broken += 1
+            asking.client.trouble(asking, Trouble.BROKEN)
+            return
         if request.silent and not request.more:
+            self.flying.pop()
             self._over(asking)
             asking.client.answered(asking)
+        else:
+            self._watchIf(asking)
 
     def more(self, part: Part) -> None:
         """
@@ -134,8 +142,8 @@ class TargetLine(Protocol):
             return
         if part.last:
             self.streaming = None
-        self.transport.write(part.data)
-        self._watch()
+        self._outlet.write(part.data)
+        self._watchIf(asking)
         if part.last:
             if asking.request.silent:
                 self.flying.remove(asking)
@@ -150,9 +158,22 @@ class TargetLine(Protocol):
         time that a reply has, so that the next one is told from it.
         """
         if asking is self.streaming:
-            self.fail(Trouble.BROKEN, "a request stopped half way")
-        elif asking in self.flying:
-            self._watch()
+            self._pool.tally.thrownAway += 1
+            self._withdraw(asking)
+        else:
+            self._watchIf(asking)
+
+    def _withdraw(self, asking: Asking) -> None:
+        """
+        Forget the last request, of which a part may be sent.  Those before it are
+        others', and have their replies first.
+        """
+        self._leaving = True
+        self.streaming = None
+        self.flying.pop()
+        self._over(asking)
+        if not self.flying:
+            self.drop(HALF)
 
     def hold(self) -> None:
         """
@@ -169,39 +190,28 @@ class TargetLine(Protocol):
             self.transport.resumeProducing()
             self._watch()
 
-    def pauseProducing(self) -> None:
-        """
-        The target takes no more for the moment.
-        """
+    def _full(self) -> None:
         self.choked = True
 
-    def resumeProducing(self) -> None:
-        """
-        It does again.
-        """
+    def _drained(self) -> None:
         self.choked = False
         if self.streaming is not None:
-            self._watch()
+            self._watchIf(self.streaming)
             self.streaming.client.goOn()
         else:
             self._pool.pump()
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost, which is told otherwise as well.
-        """
 
     def dataReceived(self, data: bytes) -> None:
         """
         The target says something.
         """
         if not self.closed:
-            self._replies.feed(data)
-            self._digest()
+            self._digest(self._replies.feed, data)
 
-    def _digest(self) -> None:
+    def _digest(self, tell: Callable[..., None], *said: bytes) -> None:
         self._digesting = True
         try:
+            tell(*said)
             while not self.closed and (event := self._replies.next()) is not None:
                 self._take(event)
         except WireError as e:
@@ -212,8 +222,10 @@ class TargetLine(Protocol):
             self.fail(Trouble.BROKEN, "a bug of ours, see above")
         finally:
             self._digesting = False
-        if self._spent and not self.closed:
+        if self._spent:
             self.fail(Trouble.BROKEN, "it is used up", ended=True)
+        elif self._leaving and not self.flying:
+            self.drop(HALF)
         self._pool.pump()
 
     def _take(self, event: Answered) -> None:
@@ -225,6 +237,8 @@ class TargetLine(Protocol):
         elif isinstance(event, Pushed):
             if self.owner is None:
                 raise WireError("it said something that nobody asked for")
+            self._news = self.life.heard = True
+            self._pool.heard()
             self.owner.push(event.data)
 
     def _answer(self, reply: Reply) -> None:
@@ -234,7 +248,9 @@ class TargetLine(Protocol):
         client = asking.client
         if not reply.last:
             client.reply(asking, reply)
-            if not client.gone and self.flying and not client.choked:
+            if client.gone:
+                self._limits.begin("waste", self._pool.bounds.waste, self._wasted)
+            elif self.flying and not client.choked:
                 self._watch()
             return
         if asking is self.streaming:
@@ -244,19 +260,22 @@ class TargetLine(Protocol):
             reply = replace(reply, close=True)
         self._spent = self._spent or reply.spent
         self.flying.popleft()
-        self.answered += 1
-        self.last = self._clock.seconds()
+        self._limits.drop("waste")
+        self.life.answer()
         self._over(asking)
         self._watch()
-        self._pool.tally.service.add(self.last - asking.sent)
+        took = self.life.last - asking.sent
+        self._pool.tally.service.add(took)
         self._pool.good(self)
         if detail.shown:
             self._log.debug(
-                "#{number} is answered after {time:.6f} s",
-                number=client.number,
-                time=self.last - asking.sent,
+                "#{n} is answered after {time:.6f} s", n=client.number, time=took
             )
         client.reply(asking, reply)
+
+    def _wasted(self) -> None:
+        if len(self.flying) == 1:
+            self.drop("nobody is there for the rest of a reply")
 
     def _over(self, asking: Asking) -> None:
         asking.line = None
@@ -274,11 +293,11 @@ class TargetLine(Protocol):
         Take no request for so long, and none at all if the target ends meanwhile.
         """
         if not self.closed:
-            self._limits.set("rest", seconds, self._rested)
+            self._limits.set("rest", seconds, self._pool.stayed)
 
-    def _rested(self) -> None:
-        self._pool.stayed()
-        self._pool.pump()
+    def _watchIf(self, asking: Asking) -> None:
+        if self.flying and asking is self.flying[0]:
+            self._watch()
 
     def _watch(self) -> None:
         if self.flying and not self.flying[0].request.patient and not self.closed:
@@ -304,6 +323,10 @@ class TargetLine(Protocol):
         if self.closed:
             return
         untouched = ended and not self._replies.begun
+        # What is set on a client's own connection is lost, and the client with it.
+        lone = self._pool.lone(self)
+        # What is not sent will not be, if the connection is lost.
+        sent = self._outlet.sent if ended and not self._spent else None
         flying = [*self.flying]
         self._shut()
         if not ended or (flying and not self._spent):
@@ -312,31 +335,29 @@ class TargetLine(Protocol):
                 line=self._shown,
                 reason=reason,
             )
-        again: list[Asking] = []
-        told: list[tuple[Asking, Trouble]] = []
         for asking in flying:
             self._over(asking)
-            first = asking is flying[0]
-            if asking.client.gone:
-                self._pool.tally.thrownAway += 1
-            elif self._mayRepeat(asking) and (untouched or not first):
-                again.append(asking)
-            else:
-                self._pool.tally.broken += trouble is Trouble.BROKEN or not first
-                told.append((asking, trouble if first else Trouble.BROKEN))
+        gone, again, told = parted(flying, not lone, untouched, sent)
+        self._pool.tally.thrownAway += len(gone)
         if again:
             self._pool.again(again)
-        for asking, why in told:
+        for asking in told:
+            why = trouble if asking is flying[0] else Trouble.BROKEN
+            self._pool.tally.broken += why is Trouble.BROKEN
             asking.client.trouble(asking, why)
         if self._spent and ended:
             self._lose()
         else:
             self.transport.abortConnection()
 
-    def _mayRepeat(self, asking: Asking) -> bool:
-        request = asking.request
-        once = asking.tries == 1 and not asking.said
-        return once and request.repeatable and not request.more
+    def drop(self, reason: str) -> None:
+        """
+        Close it because of who asked: the target is not to blame.
+
+        @param reason: for the log.
+        """
+        self.life.excused = True
+        self.fail(Trouble.BROKEN, reason)
 
     def _shut(self) -> None:
         self.closed = True
@@ -350,6 +371,7 @@ class TargetLine(Protocol):
         Close it without a word; nothing is under way.
         """
         if not self.closed:
+            self.life.excused = True
             self._shut()
             self._lose()
 
@@ -364,21 +386,13 @@ class TargetLine(Protocol):
         The target, or we, have ended it.
         """
         ours = self.closed
-        if not ours:
-            self._replies.ended()
-            self._digest()
-        soon = self._clock.seconds() - self.last < SOON
-        untouched = not (ours or self._spent or self._replies.begun)
-        brief = untouched and soon and self.answered == 1
+        if not ours and reason.check(ConnectionDone):
+            # What ends with the connection does not end with a reset.
+            self._digest(self._replies.ended)
+        if self.life.answered == 1 and (self._spent or not ours):
+            quietly = not (self._spent or self._replies.begun)
+            self._pool.ended(brief=quietly and self.life.afresh)
         self.fail(Trouble.BROKEN, reason.getErrorMessage(), ended=True)
         self._limits.dropAll()
         self._log.info("target connection closed: {line}", line=self._shown)
-        self._pool.lost(self, brief)
-
-    @property
-    def vain(self) -> bool:
-        """
-        Whether it was of no use, and was to be, or did not last.
-        """
-        lasted = self._clock.seconds() - self._since
-        return not self.answered and (self._asked or lasted < SOON)
+        self._pool.lost(self)

@@ -20,7 +20,7 @@ from tunnelkit.wire.native.messages import Start
 from tunnelkit.wire.proxy import proxyHeader
 
 if TYPE_CHECKING:
-    from tunnelkit.relay.sealing import Sealing
+    from tunnelkit.relay.wrapping.sealing import Sealing
 
 
 class LocalPrivateUDP(LocalUDP):
@@ -55,7 +55,7 @@ class LocalPrivate(LocalTCP):
         super().__init__(spec, relay, clock)
         if spec.key is not None:
             # Most clients have none.
-            from tunnelkit.relay.sealing import Sealing
+            from tunnelkit.relay.wrapping.sealing import Sealing
 
             self._sealing = Sealing(spec.key, spec.name, clock)
 

@@ -9,6 +9,7 @@ the client that dials it.  Who may is looked at each time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -33,11 +34,18 @@ from tunnelkit.wire.token import isUserName
 _log: Final = Logger()
 
 
-def called(holder: Session | None, session: Session, request: Dial) -> Deferred[None]:
+def called(
+    holder: Session | None,
+    session: Session,
+    request: Dial,
+    admitted: Collection[str] | None = None,
+) -> Deferred[None]:
     """
     Bring a client to a private tunnel.
 
     @param holder: the session that publishes it, or None.
+    @param admitted: the users who the operator lets visit it; None where that is for
+        the client to say that publishes it.
     @return: fires when the client is there, and fails with L{Refusal}.
     @raise Refusal: it may not be there.
     """
@@ -45,7 +53,7 @@ def called(holder: Session | None, session: Session, request: Dial) -> Deferred[
     kinds = PrivateTCP, PrivateUDP
     if not isinstance(tunnel, kinds) or tunnel.kind != request.kind:
         raise _denied(session, request)
-    if not tunnel.admits(session.identity.user):
+    if not tunnel.admits(session.identity.user, admitted):
         if session.mention():
             _log.info(
                 "{client} of {user} is refused at {tunnel}: it is none of its visitors",
@@ -69,7 +77,7 @@ class Private:
 
     session: Session
     sealed = False
-    _admitted: frozenset[str] = frozenset()
+    _chosen: frozenset[str] = frozenset()
 
     def restrict(self, request: Open) -> None:
         """
@@ -84,15 +92,20 @@ class Private:
                     f"{legible(user, 64)!r} in visitors= is no user's name: users are"
                     " told from each other by what stands in the middle of their token",
                 )
-        own = (self.session.identity.user,)
-        self._admitted = frozenset(request.visitors or own)
+        self._chosen = frozenset(request.visitors)
         self.sealed = request.sealed
 
-    def admits(self, user: str) -> bool:
+    def admits(self, user: str, admitted: Collection[str] | None = None) -> bool:
         """
         Say whether a user may visit it.
+
+        @param admitted: who may by the operator's word, None where there is none.
         """
-        return user in self._admitted
+        if admitted is not None and user not in admitted:
+            return False
+        if self._chosen:
+            return user in self._chosen
+        return admitted is not None or user == self.session.identity.user
 
 
 class PrivateTCP(Private, PublicTCP):
@@ -276,7 +289,8 @@ def _denied(session: Session, request: Dial) -> Refusal:
     return Refusal(
         codes.DENIED,
         f"there is no {request.kind} tunnel {name!r} that user {user} may visit: check"
-        " the name, whether the client that publishes it is there, and its visitors=",
+        " the name, whether the client that publishes it is there, its visitors=, and"
+        " those of [private] in the server's users.toml",
         retry=True,
     )
 

@@ -30,7 +30,7 @@ from tunnelkit.interfaces import IRelay, IStreamEnd
 from tunnelkit.relay.connection import Connection, Holder
 from tunnelkit.relay.endpoints import BACKLOG, IPortableReactor
 from tunnelkit.relay.occupant import whyNot
-from tunnelkit.relay.sealing import Sealing
+from tunnelkit.relay.wrapping.sealing import Sealing
 from tunnelkit.tunnels.private.spec import warnOfPlace
 from tunnelkit.tunnels.private.visit import Dial, Dialled, Visits
 from tunnelkit.wire.address import HostPort

@@ -19,7 +19,7 @@ from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, IStreamEnd, Outcome
-from tunnelkit.relay.sealing import Sealing
+from tunnelkit.relay.wrapping.sealing import Sealing
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.tunnels.private.spec import VisitSpec, deaf, warnOfPlace
 from tunnelkit.wire.codes import BUSY, ResetCode

@@ -61,6 +61,10 @@ class ArrayTests(SynchronousTestCase):
             (b"*x\r\n", "b'*x' is no length"),
             (b"*+1\r\n", "b'*+1' is no length"),
             (b"*-2\r\n", "b'*-2' is no length"),
+            # Redis would end the connection at these.
+            (b"*01\r\n", "b'*01' is no length"),
+            (b"*00\r\n", "b'*00' is no length"),
+            (b"*1\r\n$04\r\n", "b'$04' is no length"),
             (b"*" + b"1" * 30, "a line has more than 22 bytes"),
             (b"*1\r\n:1\r\n", "expected '$', got b':'"),
             (b"*1\r\n*1\r\n", "expected '$', got b'*'"),

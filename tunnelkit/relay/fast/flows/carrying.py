@@ -18,7 +18,7 @@ from tunnelkit.interfaces import ICarrierOwner
 from tunnelkit.relay.connection import ENDING, linger
 from tunnelkit.relay.fast.buffer import LARGE
 from tunnelkit.relay.fast.loop import IN, LAST, OUT, Loop
-from tunnelkit.relay.fast.securework import SecureWorkSocket
+from tunnelkit.relay.fast.secure.work import SecureWorkSocket
 from tunnelkit.relay.fast.work import WorkSocket
 from tunnelkit.relay.flows.carrying import PIECE, Carrier, sendsSoon
 

@@ -32,6 +32,7 @@ _AGGREGATES: Final = {
 _ATTRIBUTE: Final = ord("|")
 _NUMBER: Final = 22
 """Bytes of a line that holds a length: its kind, some digits, its end."""
+_ZERO: Final = ord("0")
 _NULLS: Final = (b"$-1", b"*-1")
 _MOST: Final = 2**53
 """What a length may be: values are passed on as they come, so it takes no memory."""
@@ -45,7 +46,8 @@ def told(line: bytes | bytearray, most: int) -> int:
     """
     digits = line[1:]
     # What isdigit takes beside digits is not ASCII, and bytes know only that.
-    if not digits.isdigit():
+    # One that begins with 0 Redis takes for none, and ends the connection.
+    if not digits.isdigit() or (digits[0] == _ZERO and len(digits) > 1):
         raise WireError(f"{bytes(line)!r} is no length")
     length = int(digits)
     if length > most:

@@ -1,0 +1,3 @@
+"""
+Tests of lines that this side asks for.
+"""

@@ -1,0 +1,3 @@
+"""
+Tests of streams on work connections.
+"""

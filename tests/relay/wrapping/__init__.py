@@ -1,0 +1,3 @@
+"""
+Tests of what is wrapped around a work connection.
+"""

@@ -1,0 +1,3 @@
+"""
+What tests with real processes are played with: programs, services, visitors, sockets.
+"""

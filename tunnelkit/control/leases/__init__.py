@@ -1,0 +1,3 @@
+"""
+Leases: who owns a public port, or a name.
+"""

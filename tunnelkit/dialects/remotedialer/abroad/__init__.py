@@ -1,0 +1,3 @@
+"""
+Lines that this side asks for: of our clients, and between peers.
+"""

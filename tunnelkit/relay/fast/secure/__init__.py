@@ -1,0 +1,3 @@
+"""
+TLS of our own in the loop.
+"""
