@@ -192,6 +192,25 @@ class OwnTests(PipeCase):
         successor = self.forwarding(server.port, tunnel)
         await successor.leads()
 
+    async def test_clientFrozen(self) -> None:
+        """
+        So has the successor of one that is frozen, and that one learns of it when it
+        goes on.
+        """
+        service, port = self.service(), freePort()
+        server = self.serving()
+        tunnel = f"{service.tunnel}:port={port}:name=echo"
+        client = self.forwarding(server.port, tunnel)
+        await client.leads()
+        client.signal("STOP")
+        successor = self.forwarding(server.port, tunnel)
+        await successor.leads()
+        await server.says(r"does not answer: 127\.0\.0\.1 takes over")
+        await self.assertServed(port)
+        client.signal("CONT")
+        await client.says(r"is lost; trying again")
+        await self.assertServed(port)
+
     async def test_stops(self) -> None:
         """
         A client that is told to stop lets its visitor finish, has its port freed

@@ -122,6 +122,14 @@ class ParseHostPortTests(SynchronousTestCase):
         else:
             self.assertEqual(parseHostPort(str(address)), address)
 
+    def test_bracketInZone(self) -> None:
+        """
+        A zone with a bracket is refused: such an address could not be typed in again as
+        it is shown.
+        """
+        for text in ("fe80::1%]", "[fe80::1%[]:9000", "fe80::1%a]b"):
+            self.assertRaises(ValueError, parseHostPort, text, 8910)
+
     def test_bareIPv6(self) -> None:
         """
         Without brackets an IPv6 address is understood where there is only one way.

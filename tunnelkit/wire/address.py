@@ -157,4 +157,5 @@ def _isIPv6(text: str) -> bool:
         IPv6Address(text)
     except ValueError:
         return False
-    return True
+    # A zone may have one, and would not end where the brackets around it do.
+    return not {"[", "]"} & {*text}

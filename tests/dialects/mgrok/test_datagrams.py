@@ -34,16 +34,28 @@ class DatagramsCase(MgrokCase):
                 self.dns.smux.send(stream, piece)
         self.network.settle()
 
+    def line(self) -> Any:
+        """
+        Give the server's side of the connection.
+        """
+        (line,) = (
+            wire.far.protocol._holder
+            for wire in self.network.wires
+            if wire.protocol is self.dns
+        )
+        return line
+
+    def carrying(self) -> Any:
+        """
+        Give what carries the datagrams at the server.
+        """
+        return self.line()._owner._datagrams
+
     def streams(self) -> int:
         """
         Count the streams that the server has.
         """
-        holders: Any = [
-            wire.far.protocol._holder
-            for wire in self.network.wires
-            if wire.protocol is self.dns
-        ]
-        return len(holders[0].smux.streams)
+        return len(self.line().smux.streams)
 
     def live(self, seconds: float) -> None:
         """
@@ -172,6 +184,7 @@ class BoundTests(DatagramsCase):
         self.live(IDLE + TICK + 1)
         self.assertEqual(self.dns.finished, self.dns.opened)
         self.assertEqual(self.streams(), 1)
+        self.assertEqual(self.carrying()._asked, {})
         visitor = self.ask(b"question")
         self.answer(self.dns.opened[-1], b"answer")
         self.assertEqual([each for each, _ in visitor.heard], [b"answer"])
@@ -187,6 +200,18 @@ class BoundTests(DatagramsCase):
             self.answer(stream, b"news")
         self.assertEqual(self.dns.finished, [])
         self.assertEqual(len(visitor.heard), 4)
+
+    def test_leastUsed(self) -> None:
+        """
+        Where there are as many as may be, the next takes the place of the one that was
+        used longest ago, which need not be the oldest.
+        """
+        visitor = self.ask(*[b"question"] * MOST)
+        self.answer(self.dns.opened[0], b"news")
+        self.ask(b"one more")
+        self.assertEqual(self.dns.finished, self.dns.opened[1:2])
+        self.answer(self.dns.opened[0], b"more news")
+        self.assertEqual([each for each, _ in visitor.heard], [b"news", b"more news"])
 
     def test_blocked(self) -> None:
         """

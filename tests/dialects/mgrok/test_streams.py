@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.dialects.mgrok.case import PUBLIC, MgrokCase, Stock
 from tests.network import Speaker
 from tunnelkit.dialects.mgrok.line import BUDGET, CROWDED, NEARLY, STALLED, TICK
-from tunnelkit.dialects.mgrok.streams import PATIENCE
+from tunnelkit.dialects.mgrok.streams import PATIENCE, VOID
 from tunnelkit.relay.streams.join import IDLE
 from tunnelkit.wire.mgrok.messages import NewStream, Register
 from tunnelkit.wire.smux.frames import HIGHEST
@@ -87,6 +87,30 @@ class EndTests(MgrokCase):
         visitor.wire.abortConnection()
         self.network.settle()
         self.assertEqual(client.finished, [stream])
+
+    def test_speaksIntoTheVoid(self) -> None:
+        """
+        A visitor who does not hear that his service has ended, and goes on for long, is
+        reset: else he would send into the void for ever, and not know.  One who ends
+        soon has his answer whole.
+        """
+        client = self.register()
+        visitor, stream = self.served(client)
+        client.smux.send(stream, b"413 too large")
+        client.smux.finish(stream)
+        for _ in range(4):
+            visitor.say(b"on and on")
+            self.network.elapse(VOID / 4 - 0.1)
+            client.smux.nop()
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual((visitor.heard, visitor.ended), (b"413 too large", "end"))
+        self.assertEqual(tunnel.streams, 1)
+        self.network.elapse(1.0)
+        visitor.say(b"and on")
+        self.network.settle()
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual(tunnel.streams, 0)
+        self.assertTrue(visitor.wire.far.wasReset)
 
     def test_notServed(self) -> None:
         """
@@ -244,6 +268,46 @@ class FullTests(MgrokCase):
         self.network.settle()
         for _, stream in visitors:
             self.assertTrue(client.content(stream)[1] == question)
+
+    def test_turns(self) -> None:
+        """
+        A client that takes little at a time hears from each visitor in turn.
+        """
+        client = self.register()
+        visitors = [self.served(client) for _ in range(3)]
+        client.wire.pauseProducing()
+        for visitor, _ in visitors:
+            visitor.say(bytes(4 << 20))
+        self.network.settle()
+        for _ in range(40):
+            client.wire.resumeProducing()
+            client.wire.turn()
+            client.wire.pauseProducing()
+            self.network.settle()
+        came = [len(client.content(stream)[1]) for _, stream in visitors]
+        self.assertGreater(min(came), max(came) / 4, came)
+        self.assertLess(max(came), 4 << 20, "that says nothing")
+        client.wire.resumeProducing()
+        self.network.settle()
+
+    def test_goneWhileWaiting(self) -> None:
+        """
+        Of visitors who have gone before they took what came nothing is remembered.
+        """
+        client = self.register()
+        for _ in range(5):
+            visitor, stream = self.slow(client)
+            client.smux.send(stream, bytes(1 << 18))
+            self.network.settle()
+            visitor.wire.abortConnection()
+            self.network.settle()
+        (line,) = {
+            wire.far.protocol._holder
+            for wire in self.network.wires
+            if wire.protocol is client
+        }
+        self.assertEqual((line._since, line.smux.unread), ({}, 0))
+        self.assertEqual(line.smux.streams, (client.control,))
 
     def test_waitingVisitor(self) -> None:
         """

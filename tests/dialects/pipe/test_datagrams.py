@@ -17,6 +17,7 @@ from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.dialects.exchanges import PATIENCE
 from tunnelkit.dialects.pipe import datagrams
 from tunnelkit.dialects.pipe.datagrams import AGAIN, ANSWER
+from tunnelkit.dialects.pipe.packeted import PacketCarrier
 from tunnelkit.relay.flows.queue import AGE, MOST
 from tunnelkit.relay.flows.table import IDLE
 from tunnelkit.wire.address import HostPort
@@ -227,6 +228,46 @@ class AnswerTests(DatagramCase):
         self.assertEqual((tunnel.streams, tunnel.visitors), (0, 1))
         self.answer(b"to 1")
         self.assertEqual(self.strays, 1)
+
+    def test_manyGone(self) -> None:
+        """
+        Nor is anything of them remembered, however many there were.
+        """
+        kept: list[PacketCarrier[Any]] = []
+        carry = PacketCarrier.carry
+
+        def noted(carrier: Any, *args: Any) -> None:
+            kept.append(carrier)
+            carry(carrier, *args)
+
+        self.patch(PacketCarrier, "carry", noted)
+        self.carrying.wire.loseConnection()
+        self.network.elapse(AGAIN + 0.1)
+        self.carrying = self.bring()
+        for _ in range(5):
+            self.write(self.visitor(), b"question")
+        (carrier,) = kept
+        self.assertEqual(len(carrier._addresses), 5)
+        for _ in range(int(IDLE) + 2):
+            self.network.elapse(1.0)
+        self.assertEqual((carrier._addresses, carrier._numbers), ({}, {}))
+
+    def test_lastOne(self) -> None:
+        """
+        Where one visitor is left he gets what comes, though it was another, gone since,
+        who was the last to ask.
+        """
+        stays, goes = self.visitor(), self.visitor()
+        self.write(stays, b"1")
+        self.write(goes, b"2")
+        for second in range(int(IDLE) + 2):
+            self.network.elapse(1.0)
+            if second < 20:
+                self.answer(b"to 1", self.address(stays))
+        (tunnel,) = self.server.status().tunnels
+        self.assertEqual(tunnel.streams, 1)
+        self.answer(b"news")
+        self.assertEqual(self.heard(stays)[-1], b"news")
 
     def test_nobody(self) -> None:
         """

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.dialects.pipe.case import PUBLIC, TOKEN, PipeCase, packets
 from tests.network import Speaker
 from tests.whole import PORT
+from tunnelkit.control.heartbeat import SILENCE
 from tunnelkit.dialects.doorway import DELAY, PATIENCE
 from tunnelkit.dialects.exchanges import PATIENCE as FOR_A_VISITOR
 from tunnelkit.dialects.pipe import control
@@ -182,6 +183,21 @@ class ForwardTests(PipeCase):
         self.assertEqual(carrying.heard, b"question")
         self.assertEqual(visitor.heard, b"an answer")
 
+    def test_anyPort(self) -> None:
+        """
+        Who asks for port 0 gets one of those that may be had; which one, pipe has no
+        words for, so the log says it, and with its number it is taken back.
+        """
+        client = self.come(Forward(0, "web", "", "tcp"))
+        self.assertEqual(packets(client.heard)[0], Forwarded(True))
+        (tunnel,) = self.server.status().tunnels
+        port = int(tunnel.address.rpartition(":")[2])
+        self.assertIn(port, range(9000, 9020))
+        said = "\n".join(self.log.lines("info"))
+        self.assertIn(f"tcp://vps.example.org:{port} is 192.0.2.7's web", said)
+        self.come(Cancel("web", port))
+        self.assertEqual(self.server.status().tunnels, ())
+
     def test_ahead(self) -> None:
         """
         What a service says first, right behind the Exchange, is not lost.
@@ -274,6 +290,32 @@ class ForwardTests(PipeCase):
         self.come(Exchange(id, "tcp"))
         self.assertEqual(self.come(Exchange(id, "tcp")).ended, "end")
         self.assertEqual(visitor.ended, "")
+
+    def test_elsewhere(self) -> None:
+        """
+        A connection from another host than the client's gets no visitor, though it
+        brings the right id; the client's own gets him still.
+        """
+        visitor, id = self.ask(self.forward())
+        here, self.network.caller = self.network.caller, "192.0.2.66"
+        stranger = self.come(Exchange(id, "tcp"))
+        visitor.say(b"hello?")
+        self.network.settle()
+        self.assertEqual((stranger.heard, stranger.ended), (b"", "end"))
+        self.network.caller = here
+        self.assertEqual(self.come(Exchange(id, "tcp")).heard, b"hello?")
+
+    def test_unreachable(self) -> None:
+        """
+        A client whose host is gone without a word does not keep its port: the kernel
+        gives its control connection up when heartbeats stay unacknowledged.
+        """
+        limits: list[float] = []
+        self.patch(
+            control, "giveUpAfter", lambda transport, seconds: limits.append(seconds)
+        )
+        self.forward()
+        self.assertEqual(limits, [SILENCE])
 
 
 class EndTests(PipeCase):
@@ -396,6 +438,28 @@ class CancelTests(PipeCase):
         self.assertEqual(client.ended, "")
         self.assertEqual(len(self.server.status().tunnels), 1)
 
+    def test_elsewhere(self) -> None:
+        """
+        Nor does who knows name, port and secret, and is on another host.
+        """
+        client = self.forward(name="web")
+        self.network.caller = "192.0.2.66"
+        self.assertEqual(self.come(Cancel("web", PUBLIC)).ended, "end")
+        self.assertEqual(client.ended, "")
+        self.assertEqual(len(self.server.status().tunnels), 1)
+
+    def test_again(self) -> None:
+        """
+        A client that has come back takes back what it has now, not what it had.
+        """
+        for _ in range(5):
+            self.forward(name="web").wire.abortConnection()
+            self.network.settle()
+        client = self.forward(name="web")
+        self.come(Cancel("web", PUBLIC))
+        self.assertEqual(client.ended, "end")
+        self.assertEqual(self.server.status().tunnels, ())
+
 
 class ContestTests(PipeCase):
     """
@@ -415,6 +479,29 @@ class ContestTests(PipeCase):
         self.assertEqual(answer.ended, "end")
         self.assertEqual(packets(other.heard), [Forwarded(False)])
         self.assertEqual(client.ended, "")
+
+    def test_stale(self) -> None:
+        """
+        What a client is asked is of use once, and as long as it may matter: an answer
+        to a question before the last, or of a client that is gone, is for nobody.
+        """
+        client = self.forward()
+        for _ in range(2):
+            self.come(Forward(PUBLIC, "web", "", "tcp"))
+            self.network.elapse(0.1)
+        asked = [each for each in packets(client.heard) if isinstance(each, Exchange)]
+        client.wire.abortConnection()
+        self.network.settle()
+        before = self.dismissed()
+        for each in asked:
+            self.assertEqual(self.come(Exchange(each.id, "tcp")).ended, "end")
+        self.assertEqual(self.dismissed() - before, len(asked))
+
+    def dismissed(self) -> int:
+        """
+        Say how many were sent away so far.
+        """
+        return dict(self.server.status().counts)["dismissed"]
 
     def test_frozen(self) -> None:
         """

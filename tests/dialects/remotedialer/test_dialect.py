@@ -21,7 +21,13 @@ from tunnelkit.dialects.remotedialer.spec import RemoteDialerSpec
 from tunnelkit.dialects.remotedialer.switchboard import Switchboard
 from tunnelkit.tunnels.published import PROBE
 from tunnelkit.wire.remotedialer.login import shown
-from tunnelkit.wire.remotedialer.messages import SILENCE, Connect, Data, Error
+from tunnelkit.wire.remotedialer.messages import (
+    SILENCE,
+    AddClient,
+    Connect,
+    Data,
+    Error,
+)
 
 REQUEST = b"GET /connect HTTP/1.1\r\nHost: x\r\n"
 
@@ -121,6 +127,18 @@ class LoginTests(DialectCase):
         self.assertIn("remotedialer login from 192.0.2.7: an unknown id", said)
         self.assertNotIn("wrong-secret", said)
         self.assertEqual(dict(self.server.status().counts)["logins_failed"], 1)
+
+    def test_announces(self) -> None:
+        """
+        A client that says what only peers may say is not heard: it does not become
+        another one.
+        """
+        stock = self.stock()
+        stock.tell(AddClient("bar", 1), AddClient("baz", 1))
+        self.network.settle()
+        board = self.switchboard
+        known = [board.hasSession(key) for key in ("foo", "bar", "baz")]
+        self.assertEqual((known, stock.ended), ([True, False, False], ""))
 
     def test_leaves(self) -> None:
         """

@@ -13,9 +13,11 @@ from twisted.internet.protocol import Factory, Protocol
 
 from tests.dialects.remotedialer.case import SERVICE, TARGET, WEB, LineCase, Stock
 from tests.network import Speaker
+from tunnelkit.dialects.remotedialer import line as lines
 from tunnelkit.dialects.remotedialer.abroad.asking import AskingLine
+from tunnelkit.dialects.remotedialer.dialling import NotDialled
 from tunnelkit.dialects.remotedialer.ends import MOST_IN_ALL, MOST_WAITING
-from tunnelkit.dialects.remotedialer.line import OURS, SURPLUS
+from tunnelkit.dialects.remotedialer.line import CLOSING, OURS, SURPLUS
 from tunnelkit.relay.connection import Connection
 from tunnelkit.wire.remotedialer.messages import (
     DISCONNECTED,
@@ -158,6 +160,51 @@ class DialTests(LineCase):
         self.network.settle()
         self.assertEqual((service.heard, service.ended), (b"all of it", "end"))
         self.assertEqual(visitor.ended, "end")
+
+    def test_visitorGone(self) -> None:
+        """
+        A service that goes on talking when he has gone is not kept for that: he took
+        the end of both directions with him.
+        """
+        self.come()
+        visitor, service = self.dial()
+        visitor.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual(self.locals[-1].joins, set())
+        self.assertTrue(service.wire.far.lost)
+
+    def test_visitorGoneUnread(self) -> None:
+        """
+        Nor are its last bytes lost for that, though it takes its time with them.
+        """
+        self.come()
+        visitor, service = self.dial()
+        service.wire.pauseProducing()
+        said = bytes(range(250)) * 8000
+        visitor.say(said)
+        visitor.wire.loseConnection()
+        self.network.settle()
+        self.assertLess(len(service.heard), len(said))
+        service.wire.resumeProducing()
+        self.network.settle()
+        self.assertTrue(service.heard == said)
+        self.assertEqual(service.ended, "end")
+
+    def test_visitorHalfEnds(self) -> None:
+        """
+        When who dialled has said all and waits, the service is not told, as there is no
+        word for that, and the answer arrives.
+        """
+        self.come()
+        visitor, service = self.dial()
+        visitor.say(b"question")
+        visitor.wire.loseWriteConnection()
+        self.network.settle()
+        self.assertEqual((service.heard, service.ended), (b"question", ""))
+        service.say(b"answer")
+        service.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual((visitor.heard, visitor.ended), (b"answer", "end"))
 
     def test_serviceResets(self) -> None:
         """
@@ -401,6 +448,73 @@ class FlowTests(LineCase):
                 break
         self.assertTrue(transport._aborting)
 
+    def test_most(self) -> None:
+        """
+        There is room for so many connections on a line, whoever dials them; those that
+        are there go on.
+        """
+        self.patch(lines, "MOST", 2)
+        self.answer = lambda end, asked: None
+        stock = self.stock()
+        visitor, _ = self.fetched(stock)
+        stock.tell(Connect(7, "tcp", "192.0.2.1:80"), Connect(9, "tcp", "192.0.2.1:80"))
+        self.network.settle()
+        self.assertEqual(stock.took(), [Error(9, "too many connections")])
+        connected = self.switchboard.dialer("foo", TARGET).connect(Factory())
+        self.assertIn("too many", str(self.failureResultOf(connected, NotDialled)))
+        stock.tell(Data(2, b"on and on"))
+        self.network.settle()
+        self.assertEqual(visitor.heard, b"on and on")
+
+    def test_turns(self) -> None:
+        """
+        Where the socket takes little at a time, all connections get their share of it.
+        """
+        stock = self.stock()
+        visitors = [self.fetched(stock)[0] for _ in range(3)]
+        stock.wire.pauseProducing()
+        for visitor in visitors:
+            visitor.say(bytes(4 * MiB))
+        self.network.settle()
+        for _ in range(40):
+            stock.wire.resumeProducing()
+            stock.wire.turn()
+            stock.wire.pauseProducing()
+            self.network.settle()
+        came = dict.fromkeys((2, 3, 4), 0)
+        for each in stock.took():
+            assert isinstance(each, Data)
+            came[each.connection] += len(each.payload)
+        self.assertGreater(min(came.values()), max(came.values()) / 4, came)
+        self.assertLess(max(came.values()), 4 * MiB, "that says nothing")
+
+    def test_closes(self) -> None:
+        """
+        A session that has ended is cut after a moment where the other side does not
+        take the close.
+        """
+        stock = self.stock()
+        stock.wire.pauseProducing()
+        stock.wire.frozen = True
+        self.welcomed[0].say(Data(9, bytes(4 * MiB)))
+        self.welcomed[0].end("it is revoked")
+        self.network.elapse(CLOSING - 0.1)
+        self.assertFalse(stock.wire.far.lost)
+        self.network.elapse(0.2)
+        self.assertTrue(stock.wire.far.lost)
+
+    def test_gone(self) -> None:
+        """
+        The kernel gives the connection up when what was sent is not acknowledged for a
+        minute, so that nothing is kept for who is gone.
+        """
+        limits: list[float] = []
+        self.patch(
+            lines, "giveUpAfter", lambda transport, seconds: limits.append(seconds)
+        )
+        self.stock()
+        self.assertEqual(limits, [SILENCE])
+
 
 class StockTests(LineCase):
     """
@@ -468,6 +582,17 @@ class StockTests(LineCase):
         self.assertEqual(
             stock.took(), [Error(2, "a connection has this number already")]
         )
+
+    def test_skipped(self) -> None:
+        """
+        Nor is a number chosen that the other side has taken before.
+        """
+        self.answer = lambda end, asked: None
+        stock = self.stock()
+        stock.tell(*(Connect(n, "tcp", "192.0.2.1:80") for n in (2, 3)))
+        self.network.settle()
+        _, asked = self.fetch(stock)
+        self.assertEqual(asked.connection, 4)
 
     def test_notAllowed(self) -> None:
         """

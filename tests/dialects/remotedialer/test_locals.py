@@ -13,6 +13,7 @@ from tests.dialects.remotedialer.case import SERVICE, LineCase
 from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
 from tunnelkit.dialects.remotedialer.locals import REFUSALS, byEndpoint, patterned
+from tunnelkit.wire.address import SocketPath
 from tunnelkit.wire.remotedialer.messages import NOT_ALLOWED, Connect, Error
 
 NOBODY: Any = None
@@ -54,6 +55,24 @@ class LocalTests(LineCase):
                 self.network.settle()
                 self.failureResultOf(connected, NotDialled)
         self.assertEqual(len(self.log.lines("warn")), REFUSALS)
+
+    def test_unix(self) -> None:
+        """
+        UNIX sockets are dialled as TCP is, with or without the slash before the path,
+        and no others than those that were allowed.
+        """
+        dialled: list[object] = []
+
+        def dial(address: object, timeout: float) -> Deferred[Any]:
+            dialled.append(address)
+            return Deferred()
+
+        self.patch(self.relay, "dial", dial)
+        self.come(authorise=patterned([parseAllow("unix/run/app.sock")]))
+        for target in ("unix/run/app.sock", "unix//run/app.sock", "unix/run/other"):
+            self.switchboard.dialer("foo", target).connect(NOBODY).addErrback(str)
+            self.network.settle()
+        self.assertEqual(dialled, [SocketPath("/run/app.sock")] * 2)
 
     def test_brokenAuthoriser(self) -> None:
         """

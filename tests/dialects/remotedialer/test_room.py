@@ -223,6 +223,18 @@ class AuthoriserTests(LineCase):
         self.network.settle()
         self.assertTrue(stock.heard.endswith(b"\x8a\x00"))
 
+    def test_earlyAndLater(self) -> None:
+        """
+        Not even where the authoriser takes its time.
+        """
+        asked: Deferred[Caller | None] = Deferred()
+        stock = self.room(lambda request: asked)
+        stock.say(bytes.fromhex("898000000000"))
+        self.network.settle()
+        asked.callback(Caller("ann"))
+        self.network.settle()
+        self.assertTrue(stock.heard.endswith(b"\x8a\x00"))
+
 
 class AskingTests(LineCase):
     """

@@ -139,6 +139,34 @@ class DialTests(LineCase):
         self.failureResultOf(connected, NotDialled)
         self.assertEqual(self.welcomed[0].ends, {})
 
+    def test_brokenFactory(self) -> None:
+        """
+        The same where it fails; who dialled hears of it.
+        """
+        self.stock()
+
+        class Broken(Factory):
+            def buildProtocol(self, address: Any) -> None:
+                raise RuntimeError("a bug")
+
+        connected = self.switchboard.dialer("foo", TARGET).connect(Broken())
+        self.network.elapse(1.0)
+        self.failureResultOf(connected, RuntimeError)
+        self.assertEqual(self.welcomed[0].ends, {})
+
+    def test_far(self) -> None:
+        """
+        A client that is far away has the time that its refusal needs.
+        """
+        stock = self.stock()
+        heartbeat: Any = self.welcomed[0].heartbeat
+        heartbeat.roundTrip = 0.3
+        _, connected = self.connect()
+        self.network.elapse(0.5)
+        stock.tell(Error(2, "refused there"))
+        self.network.settle()
+        self.failureResultOf(connected, NotDialled)
+
     def test_failsAtOnce(self) -> None:
         """
         A protocol that fails as it is connected loses its connection, and no other.

@@ -76,7 +76,8 @@ class Carrying(Waiting, ABC):
         """
         Send a datagram, or have it wait.
         """
-        self.blocked = self._closed or self._line.blocked
+        # Once it waits, it waits for its turn.
+        self.blocked = self.blocked or self._line.blocked
         flow = self.flows.get(flowOf(frame))
         if self.blocked:
             super().put(frame)

@@ -10,6 +10,7 @@ while others have to wait is ended, and they go on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,6 +20,8 @@ from twisted.python.failure import Failure
 from tunnelkit.control.rounds import Round
 from tunnelkit.dialects.mgrok.contract import Owner, Taker
 from tunnelkit.relay.connection import Connection, Gauge, Holder, peerOf
+from tunnelkit.relay.portable.muxed import MuxedEnd
+from tunnelkit.relay.portable.turns import Turns
 from tunnelkit.wire.codes import FULL, INTERNAL, PROTOCOL, SILENT, ResetCode
 from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.smux.session import (
@@ -59,6 +62,7 @@ class Line(Holder):
     """
     A connection.
 
+    @ivar clock: tells the time.
     @ivar smux: what its bytes mean.
     @ivar streams: who has which stream.
     @ivar blocked: whether it takes no more for now.
@@ -77,7 +81,7 @@ class Line(Holder):
         self.streams: dict[int, Taker] = {}
         self.blocked = self.paused = False
         self._owner = owner
-        self._clock = clock
+        self.clock = clock
         self._over = False
         self._heard = True
         self._quiet = 0
@@ -86,6 +90,7 @@ class Line(Holder):
         self._crowded = self._thinned = -STALLED  # when it began, when it was looked at
         self._resting = 0.0  # since when it is not read
         self._rounds = Round(KEEPALIVE, self._beat, clock)
+        self._turns = Turns(clock, self._ends, self._goOn, self._writable)
 
     def held(self, connection: Connection) -> None:
         """
@@ -113,7 +118,7 @@ class Line(Holder):
             self._leave()
             self.connection.transport.unregisterProducer()
             # What it says last is to be read, so that the close is heard.
-            self._goOn()
+            self._readOn()
             self._lose(code, reason)
 
     # What those do who have streams.
@@ -157,7 +162,7 @@ class Line(Holder):
         """
         self.smux.consumed(stream, count)
         if self._since.pop(stream, None) is not None and self.smux.waiting(stream):
-            self._since[stream] = self._clock.seconds()
+            self._since[stream] = self.clock.seconds()
         if self.paused:
             self._look()
 
@@ -166,7 +171,7 @@ class Line(Holder):
         Bytes of a stream may wait.
         """
         if stream not in self._since and self.smux.waiting(stream):
-            self._since[stream] = self._clock.seconds()
+            self._since[stream] = self.clock.seconds()
         self._look()
 
     # What the connection says.
@@ -256,10 +261,10 @@ class Line(Holder):
         if self._over:
             return
         if self.paused and unread <= AGAIN:
-            self._goOn()
+            self._readOn()
         elif not self.paused and unread >= NEARLY:
             self.paused = True
-            self._resting = self._clock.seconds()
+            self._resting = self.clock.seconds()
             self.connection.transport.pauseProducing()
             if self._crowd is None:
                 if self._resting - self._thinned >= STALLED:
@@ -270,7 +275,7 @@ class Line(Holder):
         """
         End those who took nothing for too long.
         """
-        smux, now = self.smux, self._clock.seconds()
+        smux, now = self.smux, self.clock.seconds()
         self._thinned = now
         old = now - self._crowded >= STALLED
         until = now - (STALLED / 2 if old else STALLED)
@@ -282,10 +287,10 @@ class Line(Holder):
             smux.finish(stream)
             self._overrun(stream)
         if not self._over and (self.paused or smux.unread > CROWDED):
-            self._crowd = self._clock.callLater(TICK, self._thin)
+            self._crowd = self.clock.callLater(TICK, self._thin)
         self._look()
 
-    def _goOn(self) -> None:
+    def _readOn(self) -> None:
         if self.paused:
             self.paused = False
             self.connection.transport.resumeProducing()
@@ -305,25 +310,31 @@ class Line(Holder):
 
     def _block(self) -> None:
         self.blocked = True
+        self._turns.filled()
         for taker in [*self.streams.values()]:
             taker.block()
 
     def _unblock(self) -> None:
         self.blocked = False
-        for stream in [*self.streams]:
+        self._turns.drained()
+
+    def _goOn(self, ends: Iterable[MuxedEnd]) -> None:
+        for end in ends:
             if self.blocked or self._over:
                 return
-            taker = self.streams.pop(stream, None)
-            if taker is not None:
-                # Who had his turn stands behind those who wait for theirs.
-                self.streams[stream] = taker
-                taker.unblock()
+            end.unblock()
+
+    def _writable(self) -> None:
         if not self.blocked and not self._over:
             self._owner.writable()
+
+    def _ends(self) -> list[MuxedEnd]:
+        return [each for each in self.streams.values() if isinstance(each, MuxedEnd)]
 
     def _leave(self) -> None:
         self._over = True
         self._rounds.stop()
+        self._turns.stop()
         if self._crowd is not None:
             self._crowd.cancel()
             self._crowd = None

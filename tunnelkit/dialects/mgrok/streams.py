@@ -24,6 +24,9 @@ from tunnelkit.wire.smux.session import NoStream
 
 PATIENCE: Final = 10.0
 """Seconds that a visitor waits for room in the connection."""
+VOID: Final = 10.0
+"""Seconds for which a visitor may go on whose client has closed his stream: a reset at
+once could take the answer from him that came before."""
 
 
 class StreamEnd(MuxedEnd):
@@ -39,6 +42,7 @@ class StreamEnd(MuxedEnd):
         """
         super().__init__(peer, line.blocked)
         self._line = line
+        self._patience: float | None = None
         self.stream = stream or line.open(self)
 
     def begin(self) -> int:
@@ -46,6 +50,23 @@ class StreamEnd(MuxedEnd):
         Give its number.
         """
         return self.stream
+
+    def ended(self) -> None:
+        """
+        The other side has closed it, and takes nothing more, either.
+        """
+        super().ended()
+        self._patience = self._line.clock.seconds() + VOID
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        until, receiver = self._patience, self._receiver
+        if until is None or receiver is None or self._line.clock.seconds() < until:
+            super().write(data)
+        else:
+            receiver.failed(ResetCode.PEER, "the other side takes no more")
 
     def _send(self, data: bytes) -> None:
         self._line.send(self.stream, data)

@@ -9,7 +9,7 @@ program has one flag for both, and stands still where both are full.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -46,6 +46,9 @@ class LineEnd(MuxedEnd):
     @ivar since: when it began.
     @ivar stirred: told of each sign of the other side's, where somebody asks for that.
     """
+
+    # The program ends both directions at once, and so does whoever closes here.
+    wholly = True
 
     def __init__(self, line: Line, id: int, since: float, asked: str, ours: bool):
         """
@@ -137,7 +140,7 @@ class LineEnd(MuxedEnd):
         """
         See whether bytes can be sent.
         """
-        blocked = self._held_up or self._line.full
+        blocked = self._held_up or self._line.full or self.turn.held
         if blocked != self._blocked:
             if blocked:
                 self.block()
@@ -188,6 +191,14 @@ class LineEnd(MuxedEnd):
             self._holding_up = False
             if not self._over and not self.closed:
                 self._line.say(Resume(self.id))
+
+
+def weigh(ends: Iterable[LineEnd]) -> None:
+    """
+    See of each whether bytes can be sent.
+    """
+    for end in ends:
+        end.weigh()
 
 
 def nobody() -> None:

@@ -19,8 +19,9 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import Heartbeat
 from tunnelkit.control.names import legible
-from tunnelkit.dialects.remotedialer.ends import LineEnd
+from tunnelkit.dialects.remotedialer.ends import LineEnd, weigh
 from tunnelkit.relay.connection import Gauge, Holder, giveUpAfter
+from tunnelkit.relay.portable.turns import Turns
 from tunnelkit.wire.codes import ResetCode
 from tunnelkit.wire.native.frames import WireError
 from tunnelkit.wire.remotedialer.codec import MessageDecoder, encode
@@ -42,6 +43,7 @@ from tunnelkit.wire.remotedialer.messages import (
     Sync,
     Unknown,
     notFound,
+    route,
 )
 from tunnelkit.wire.remotedialer.websocket import (
     NORMAL,
@@ -125,6 +127,7 @@ class Line(Holder):
         self._syncs.clock = clock
         self._socket: WebSocket | None = None
         self._early: list[bytes] = []  # said before there was a WebSocket
+        self._turns = Turns(clock, lambda: self.ends.values(), weigh)
 
     @property
     def who(self) -> str:
@@ -229,6 +232,7 @@ class Line(Holder):
             return
         self.over = True
         self.heartbeat.stop()
+        self._turns.stop()
         if self._syncs.running:
             self._syncs.stop()
         if self._socket is not None:
@@ -342,10 +346,11 @@ class Line(Holder):
                 end.lost(ResetCode.LOST, "the other side does not know it any more")
 
     def _refuse(self, asked: Connect, why: str) -> None:
+        _, network = route(asked.network)  # before it stands a client's id
         self._log.debug(
             "{who} may not dial {network}/{address}: {why}",
             who=self.who,
-            network=legible(asked.network),
+            network=legible(network),
             address=legible(asked.address),
             why=why,
         )
@@ -377,18 +382,13 @@ class Line(Holder):
 
     def _fill(self) -> None:
         self.full = True
-        for end in [*self.ends.values()]:
-            end.weigh()
+        self._turns.filled()
+        weigh([*self.ends.values()])
 
     def _drain(self) -> None:
         self.full = False
         self._surplus = 0
-        for id, end in [*self.ends.items()]:
-            if self.full:
-                return
-            if self.ends.pop(id, None) is not None:
-                self.ends[id] = end  # whoever had his turn is the last in the next
-            end.weigh()
+        self._turns.drained()
 
     def _silent(self) -> None:
         self.end("nothing was heard from the other side")

@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 from zope.interface import implementer
 
 from tunnelkit.interfaces import IStreamEnd
+from tunnelkit.relay.portable.turns import Turn
 from tunnelkit.relay.streams.stream import Receiver, Stream
 from tunnelkit.wire.codes import ResetCode
 
@@ -31,12 +32,16 @@ class MuxedEnd(ABC):
     L{lost}, L{block} and L{unblock}, and makes a subclass, which says what is to be
     sent.
 
+    @cvar wholly: whether who has closed the stream at the other side can take nothing
+        more of it, either.
     @ivar peer: who is at the other side.
     @ivar local: the address that they came to.
     @ivar waiting: bytes that came and cannot go on yet.
+    @ivar turn: whether it is its turn, where the connection takes less than comes.
     """
 
     releaseEnds: ClassVar[bool] = True
+    wholly: ClassVar[bool] = False
     local: ClassVar[str] = ""
 
     def __init__(self, peer: str, blocked: bool = False) -> None:
@@ -45,6 +50,7 @@ class MuxedEnd(ABC):
         """
         self.peer = peer
         self.waiting = 0
+        self.turn = Turn()
         self._blocked = blocked
         self._early: deque[bytes] = deque()
         self._receiver: Receiver | None = None
@@ -177,6 +183,7 @@ class MuxedEnd(ABC):
         Send bytes.
         """
         if not self._over and not self._ended and self._gone is None:
+            self.turn.sent = True
             self._send(data)
 
     def finish(self) -> bool:
@@ -246,6 +253,8 @@ class MuxedEnd(ABC):
             receiver.failed(*self._gone)
         elif self._ended and self._reading:
             self._reading = False
+            if self.wholly:
+                receiver.left()
             receiver.finished()
 
     def _leave(self) -> bool:

@@ -18,8 +18,10 @@ from tests.mail import HOST, Post
 from tests.network import Plain, Wire
 from tests.whole import ADDRESS, WholeCase
 from tunnelkit.dialects.abroad import AbroadSettings, Place
-from tunnelkit.dialects.mgrok.abroad.calling import AGAIN, PATIENCE
+from tunnelkit.dialects.mgrok.abroad import serving
+from tunnelkit.dialects.mgrok.abroad.calling import AGAIN, CLOSING, PATIENCE
 from tunnelkit.dialects.mgrok.abroad.client import MGROK, REFUSALS
+from tunnelkit.dialects.mgrok.abroad.serving import HEADS
 from tunnelkit.dialects.mgrok.abroad.serving import PATIENCE as FOR_A_HEAD
 from tunnelkit.tunnels.kinds import PARSERS
 from tunnelkit.tunnels.spec import parseTunnel
@@ -526,6 +528,53 @@ class StockTests(StockCase):
         stock.start("web")
         self.network.settle()
         self.assertEqual(len(self.services), 1)
+
+    def test_manyHeads(self) -> None:
+        """
+        Of streams that do not say what they are for there are so many at most: one more
+        takes the place of the oldest.
+        """
+        stock = self.called()
+        silent = [stock.smux.open() for _ in range(HEADS + 3)]
+        self.network.settle()
+        self.assertEqual(stock.finished, silent[:3])
+        self.assertEqual(stock.ended, "")
+
+    def test_manyDatagrams(self) -> None:
+        """
+        Nor can a server make more sockets for datagrams than are allowed.
+        """
+        self.patch(serving, "ASKED", 10)
+        service = Post()
+        network: Any = self.network
+        network.listenUDP(5300, service, HOST)
+        stock = self.called("udp:5300:port=9000:name=dns")
+        before = len(self.network.boxes)
+        for _ in range(50):
+            stream = stock.start("dns")
+            for piece in encodeDatagram(b"question"):
+                stock.smux.send(stream, piece)
+            self.network.settle()
+            self.assertLessEqual(len(self.network.boxes), before + 10)
+        self.assertEqual(len(service.heard), 50)
+        self.assertEqual(len(stock.finished), 40)
+
+    def test_stopsUnheard(self) -> None:
+        """
+        A client that is stopped does not wait for a server that takes no good-bye.
+        """
+        stock = self.called()
+        stock.start("web")
+        self.network.settle()
+        stock.wire.frozen = True
+        self.services[-1].say(bytes(1 << 20))
+        self.network.settle()
+        (client,) = self.clients
+        stopped: Any = client.stopService()
+        self.network.elapse(CLOSING - 0.1)
+        self.assertNoResult(stopped)
+        self.network.elapse(0.2)
+        self.successResultOf(stopped)
 
     def test_cutHeads(self) -> None:
         """

@@ -665,3 +665,51 @@ class StockTests(StockCase):
         self.network.settle()
         self.assertEqual(self.clients[0].streams, 0)
         self.assertEqual(self.network.ports.keys(), {SERVICE, PORT})
+
+    def test_noRoom(self) -> None:
+        """
+        Of visitors for whom there is no socket nothing is remembered, however many a
+        server invents.
+        """
+        client = self.begun("udp:5300:port=9000:name=dns")
+        local = client._locals["dns"]
+        self.patch(local, "land", lambda flow, carrier: "there is no room")
+        self.say(Forwarded(True), Exchange("0123abcd", "udp"))
+        many = (HostPort("192.0.2.1", port) for port in range(1, 100))
+        self.say(*(Datagram(b"x", each) for each in many), on=self.came[1])
+        landing = client._forwards[0]._bringing._landing
+        self.assertEqual((landing._addresses, landing._numbers), ({}, {}))
+        self.assertEqual(landing.strays, 99)
+
+    def test_lostMeanwhile(self) -> None:
+        """
+        Connections that are on their way when the control connection is lost are given
+        up: nobody waits for them.
+        """
+        self.begun()
+        self.say(Forwarded(True))
+        self.network.silent.add(PORT)
+        self.say(*(Exchange(f"{number:08x}", "tcp") for number in range(5)))
+        self.came[0].wire.abortConnection()
+        self.network.settle()
+        self.network.silent.remove(PORT)
+        before = len(self.came)
+        self.network.elapse(2.0)
+        self.assertEqual(len(self.came), before + 1, "a control connection alone")
+        self.network.elapse(10.0)
+        self.assertNotIn("not served", "".join(self.log.lines("warn")))
+
+    def test_stopsUnheard(self) -> None:
+        """
+        A client that stops does not wait for ever for a server that neither answers its
+        Cancel nor closes: it cuts both connections.
+        """
+        client = self.begun()
+        self.say(Forwarded(True))
+        stopped = client.stopService()
+        self.network.settle()
+        for each in self.came:
+            each.wire.frozen = True
+        self.network.elapse(2 * CLOSING + 0.2)
+        self.successResultOf(stopped)
+        self.assertTrue(all(each.wire.far.lost for each in self.came))

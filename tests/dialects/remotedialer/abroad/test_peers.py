@@ -4,6 +4,7 @@ Tests for L{tunnelkit.dialects.remotedialer.abroad.peers}.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from tests.network import Speaker
 from tests.whole import PORT, SERVICE, WholeCase
 from tests.wire.remotedialer.replayed import replayed
 from tunnelkit.dialects.abroad import Place
+from tunnelkit.dialects.allowed import parseAllow
 from tunnelkit.dialects.doorway import DELAY
 from tunnelkit.dialects.known import DIALECTS
-from tunnelkit.dialects.remotedialer import switchboard
+from tunnelkit.dialects.remotedialer import line, switchboard
 from tunnelkit.dialects.remotedialer.abroad.client import REMOTEDIALER
 from tunnelkit.dialects.remotedialer.abroad.peers import Peer, parsePeers
 from tunnelkit.dialects.remotedialer.dialling import NotDialled
@@ -41,6 +43,7 @@ from tunnelkit.wire.remotedialer.messages import (
 from tunnelkit.wire.remotedialer.websocket import WebSocket
 
 OTHER = 8920
+ALLOWED = (parseAllow(TARGET),)
 
 
 def place(port: int) -> Place:
@@ -142,6 +145,56 @@ class OursTests(PeersCase):
         self.assertEqual((visitor.heard, visitor.ended), (b"answer", "end"))
         for server in (a, b):
             self.assertEqual(sum(each.busy for each in server.status().sessions), 0)
+
+    def test_visitorEnds(self) -> None:
+        """
+        Who leaves there is gone here, too: the service has all that he said, and the
+        end, and nothing of him stays at any server.
+        """
+        a, b = self.startA(), self.startB()
+        self.network.elapse(2.0)
+        self.client()
+        visitor, connected = self.dial(b)
+        self.successResultOf(connected)
+        (service,) = self.services
+        visitor.say(b"good-bye")
+        visitor.wire.loseConnection()
+        self.network.settle()
+        self.assertEqual((service.heard, service.ended), (b"good-bye", "end"))
+        for server in (a, b):
+            self.assertEqual(sum(each.busy for each in server.status().sessions), 0)
+
+    def test_verified(self) -> None:
+        """
+        A peer is told our token and our ids only where its certificate verifies, or is
+        the one that was named.
+        """
+        b = self.startB()
+        good = hashlib.sha256(b._tls.pair.der).digest()
+        for fingerprint, is_there in ((None, False), (bytes(32), False), (good, True)):
+            here = Place(HostPort("127.0.0.1", OTHER), True, "/connect")
+            peer = Peer("b", "token-b", here, fingerprint)
+            peering = PeeringSpec("a", "token-a", (peer,))
+            spec = RemoteDialerSpec(("foo",), False, peering)
+            a = self.serve(dialects=(spec,))
+            self.network.elapse(5.0)
+            users = [session.user for session in b.status().sessions]
+            self.assertEqual("remotedialer-peer-a" in users, is_there, fingerprint)
+            self.stop(a)
+
+    def test_natives(self) -> None:
+        """
+        A client of our own protocol is none that a peer could dial, and is not told of.
+        """
+        self.startA()
+        b = self.startB()
+        self.network.elapse(2.0)
+        client = WholeCase.client(self, allow=ALLOWED)
+        client.startService()
+        self.network.settle()
+        self.stop(client)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertFalse(b.dialers().hasSession("laptop"))
 
     def test_announced(self) -> None:
         """
@@ -288,7 +341,7 @@ class StockTests(PeersCase):
         """
         Have our server come to a stock one.
         """
-        came: list[Stock] = []
+        self.came = came = list[Stock]()
 
         class Servers(Factory):
             noisy = False
@@ -330,6 +383,82 @@ class StockTests(PeersCase):
         self.assertIn(RemoveClient("foo", added.session), stock.took())
         self.assertIn(b"X-API-Tunnel-ID: a\r\n", stock.heard)
         self.assertIn(b"X-API-Tunnel-Token: token-a\r\n", stock.heard)
+        self.ended(stock)
+
+    def test_comesBack(self) -> None:
+        """
+        A peer that comes back hears of each client once.
+        """
+        stock = self.outgoing()
+        self.client()
+        stock.wire.abortConnection()
+        self.network.elapse(5.0)
+        again = self.came[-1]
+        self.assertIsNot(again, stock)
+        self.assertEqual([each.key for each in added(again)], ["foo"])
+        self.client()
+        self.assertEqual([each.key for each in added(again)], ["foo", "foo"])
+        self.ended(again)
+
+    def test_noDetour(self) -> None:
+        """
+        A peer that asks for a client which another peer has is refused: what goes from
+        peer to peer goes once, and never in a circle.
+        """
+        asks = self.outgoing()
+        has = self.stock(**{PEER: "b", PEER_TOKEN: "token-b"})
+        has.tell(AddClient("bar", 1))
+        self.network.settle()
+        self.assertTrue(self.server.dialers().hasSession("bar"))
+        asks.tell(Connect(3, "bar::tcp", "127.0.0.1:80"))
+        self.network.settle()
+        why = "no client with this key is connected"
+        self.assertEqual((asks.took(), has.took()), ([Error(3, why)], []))
+        self.ended(asks)
+
+    def test_ownFirst(self) -> None:
+        """
+        A client that is here is dialled here, whatever a peer says it has: none can
+        draw our clients' visitors to itself.
+        """
+        server = self.startA()
+        self.client()
+        peer = self.stock(**{PEER: "b", PEER_TOKEN: "token-b"})
+        peer.tell(AddClient("foo", 1))
+        self.network.settle()
+        visitor, connected = self.dial(server)
+        self.successResultOf(connected)
+        visitor.say(b"for the client")
+        self.network.settle()
+        self.assertEqual(self.services[0].heard, b"for the client")
+        self.assertEqual(peer.took(), [])
+
+    def test_newest(self) -> None:
+        """
+        Of two peers that have a client, the one that said so last is asked.
+        """
+        server = self.startA()
+        peers = [self.stock(**{PEER: "b", PEER_TOKEN: "token-b"}) for _ in range(2)]
+        for peer in peers:
+            peer.tell(AddClient("bar", 1))
+            self.network.settle()
+        endpoint = server.dialers().dialer("bar", TARGET, 0.0)
+        endpoint.connect(Factory.forProtocol(Speaker))
+        self.network.settle()
+        self.assertEqual([len(peer.took()) for peer in peers], [0, 1])
+
+    def test_hidden(self) -> None:
+        """
+        Nor does the log show an id where a peer asks for one connection too many.
+        """
+        self.patch(line, "MOST", 0)
+        stock = self.outgoing()
+        stock.tell(Connect(2, "foo::tcp", "127.0.0.1:80"))
+        self.network.settle()
+        self.assertEqual(stock.took(), [Error(2, "too many connections")])
+        lines = "\n".join(self.log.lines("info", "warn", "debug"))
+        self.assertIn("may not dial tcp/127.0.0.1:80: too many connections", lines)
+        self.assertNotIn("foo", lines)
         self.ended(stock)
 
     def ended(self, stock: Stock) -> None:
@@ -395,6 +524,13 @@ class StockTests(PeersCase):
         self.assertFalse(server.dialers().hasSession("k"))
         _, connected = self.dial(server)
         self.successResultOf(connected)
+
+
+def added(stock: Stock) -> list[AddClient]:
+    """
+    Give what a stock server was told of clients.
+    """
+    return [each for each in stock.said if isinstance(each, AddClient)]
 
 
 def recordedOf(connection: int, sender: str) -> list[Any]:
