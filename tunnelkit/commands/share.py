@@ -25,6 +25,7 @@ from tunnelkit.commands.options.flags import (
     ConfiguredOptions,
     seconds,
 )
+from tunnelkit.commands.options.saying import say
 from tunnelkit.commands.options.shared import count, listened, targeted
 from tunnelkit.commands.portalvalues import readSecret
 from tunnelkit.commands.process import inProcess, theReactor
@@ -194,7 +195,7 @@ class Options(ConfiguredOptions):
         """
         List the protocols, with how each is chosen, and exit.
         """
-        print("\n".join(listing()))
+        say("\n".join(listing()))
         sys.exit(0)
 
     def parseArgs(self, *arguments: str) -> None:
