@@ -104,10 +104,7 @@ class Options(ConfiguredOptions):
         """
         super().postOptions()
         if len(self._where) != 2:
-            raise UsageError(
-                f"{len(self._where)} places are given: give LISTEN and TARGET, such as"
-                " 8000 192.0.2.1:80"
-            )
+            raise UsageError("LISTEN and TARGET are needed, such as 8000 192.0.2.1:80")
         try:
             self.listen = plain(self._where[0], self._ipv6())
         except ValueError as e:

@@ -28,6 +28,7 @@ from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, Outcome, Undialled
 from tunnelkit.relay.connection import Connection, Holder, isTLS
 from tunnelkit.relay.endpoints import One
+from tunnelkit.relay.occupant import whatThen
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort, LocalAddress
@@ -158,7 +159,7 @@ class Forward(Service):
                 self._port = self._listenAt(self._listen)
         except CannotListenError as e:
             raise StartFailed(
-                f"cannot listen on {self._listen}: {e.socketError}"
+                f"cannot listen on LISTEN {self._listen}: {whatThen(e)}"
             ) from e
         super().startService()
         self._log.info(

@@ -18,7 +18,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from tunnelkit.failures import StartFailed
-from tunnelkit.relay.endpoints import One, endpointOf
+from tunnelkit.relay.endpoints import BACKLOG, One, endpointOf
+from tunnelkit.relay.occupant import whatThen
 from tunnelkit.sharing.pool import Pool
 from tunnelkit.sharing.settings import ShareSettings
 from tunnelkit.sharing.targets.dialling import Connect
@@ -55,14 +56,18 @@ class Listening(MultiService):
 
     _log = Logger()
 
-    def __init__(self, what: str, where: str, factory: Any, reactor: Any) -> None:
+    def __init__(
+        self, what: str, option: str, where: str, factory: Any, reactor: Any
+    ) -> None:
         """
         @param what: what it is, for the log.
+        @param option: what says where.
         @param where: its strports description.
         """
         super().__init__()
         self._what = what
-        self._where = where
+        self._option = option
+        self._where = where.removesuffix(f":backlog={BACKLOG}")
         inner = listening(where, factory, reactor=reactor)
         inner.setServiceParent(self)
 
@@ -81,7 +86,7 @@ class Listening(MultiService):
             super().startService()
         except CannotListenError as e:
             raise StartFailed(
-                f"{self._what}: cannot listen on {self._where}: {e.socketError}"
+                f"cannot listen on {self._option} {self._where}: {whatThen(e)}"
             ) from e
         self._log.info("{what} on {where}", what=self._what, where=self._where)
 
@@ -171,10 +176,15 @@ def makeShare(
     connect = connector(reactor, settings.target, bounds.dialling)
     pool = Pool(connect, settings.framing, bounds, reactor, random)
     door = Listening(
-        f"sharing {settings.target}", settings.listen, Clients(pool), reactor
+        f"sharing {settings.target}",
+        "--listen",
+        settings.listen,
+        Clients(pool),
+        reactor,
     )
     service = ShareService(pool, door, reactor)
     if settings.admin is not None:
         made = site(pool, settings.adminToken)
-        Listening("metrics", settings.admin, made, reactor).setServiceParent(service)
+        metrics = Listening("metrics", "--admin", settings.admin, made, reactor)
+        metrics.setServiceParent(service)
     return service
