@@ -33,6 +33,7 @@ class ServiceTests(SynchronousTestCase):
         """
         self.reactor: Any = MemoryReactorClock()
         self.sites: list[tuple[Pool, str]] = []
+        self.failures: list[str] = []
 
     def make(self, **given: Any) -> ShareService:
         """
@@ -49,7 +50,9 @@ class ServiceTests(SynchronousTestCase):
             "target": target,
             "framing": Toy(),
         } | given
-        service = makeShare(ShareSettings(**told), self.reactor, lambda: 0.5, site)
+        service = makeShare(
+            ShareSettings(**told), self.reactor, lambda: 0.5, site, self.failures.append
+        )
         self.addCleanup(self.end, service)
         return service
 

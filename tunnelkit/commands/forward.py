@@ -125,7 +125,10 @@ def makeService(options: Options) -> IService:
     from tunnelkit.sharing.forward import Forward
 
     reactor = theReactor()
-    service = Forward(
-        options.listen, options.target, reactor, relayFor(reactor), options.clients
-    )
-    return inProcess(lambda failed: service, options, options.grace, reactor)
+
+    def make(failed: Callable[[str], None]) -> Forward:
+        relay = relayFor(reactor)
+        listen, target = options.listen, options.target
+        return Forward(listen, target, reactor, relay, options.clients, failed)
+
+    return inProcess(make, options, options.grace, reactor)

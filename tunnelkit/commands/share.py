@@ -295,12 +295,15 @@ def makeService(options: Options) -> IService:
     """
     Make the service of a process that is a share.
     """
-    from tunnelkit.sharing.service import makeShare
+    from tunnelkit.sharing.service import ShareService, makeShare
 
     reactor = theReactor()
     settings = options.settings
-    service = makeShare(settings, reactor, random.random, site)
-    return inProcess(lambda failed: service, options, settings.grace, reactor)
+
+    def make(failed: Callable[[str], None]) -> ShareService:
+        return makeShare(settings, reactor, random.random, site, failed)
+
+    return inProcess(make, options, settings.grace, reactor)
 
 
 def site(pool: Pool, token: str) -> IProtocolFactory:
