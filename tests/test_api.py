@@ -218,12 +218,38 @@ class EndpointTests(APICase):
         """
         What cannot be published is said at once.
         """
-        for wrong in ({"kind": "udp"}, {"name": "a b"}, {"port": 70000}):
+        private = {"kind": "private"}
+        for wrong in (
+            {"kind": "udp"},
+            {"name": "a b"},
+            {"port": 70000},
+            {"port": 9000, **private},
+            {"visitors": ["bob"]},  # whom a public port would not wait for
+            {"visitors": ["b b"], **private},
+        ):
             arguments: Any = {"name": "site", **wrong}
             self.assertRaises(
                 ValueError,
                 lambda a=arguments: api.listening(self.network, self.login(), **a),
             )
+
+    def test_noSuchName(self) -> None:
+        """
+        What no tunnel can be called is not dialled.
+        """
+        with self.assertRaises(ValueError):
+            api.dialling(self.network, self.login(), "a b")
+
+    def test_oneText(self) -> None:
+        """
+        A text in place of a list is the one thing in it, and not its letters.
+        """
+        endpoint = api.listening(
+            self.network, self.login(), "x", kind="private", visitors="bob"
+        )
+        self.assertEqual(endpoint._spec.visitors, ("bob",))
+        server = api.makeServer(self.network, self.mktemp(), "tcp:8910", token=TOKEN)
+        self.assertEqual(server._settings.ports, ("tcp:8910",))
 
     def test_names(self) -> None:
         """

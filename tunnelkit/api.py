@@ -37,9 +37,9 @@ from tunnelkit.endpoints.login import login
 from tunnelkit.endpoints.program import here
 from tunnelkit.settings import ClientSettings, ServerSettings
 from tunnelkit.status import IStatusSource
-from tunnelkit.tunnels.spec import TunnelSpec
+from tunnelkit.tunnels.spec import TunnelSpec, isTunnelName
 from tunnelkit.wire.ports import PortSet
-from tunnelkit.wire.token import Token
+from tunnelkit.wire.token import Token, isUserName
 
 if TYPE_CHECKING:
     from tunnelkit.server import Server
@@ -136,7 +136,7 @@ def makeServer(
     from tunnelkit.server import Server
 
     settings = ServerSettings(
-        ports=tuple(listen),
+        ports=(listen,) if isinstance(listen, str) else tuple(listen),
         state=Path(state),
         allowed=PortSet.parse(ports),
         bind=bind,
@@ -177,9 +177,12 @@ def listening(
     """
     if kind not in ("tcp", "private"):
         raise ValueError(f"{kind!r}: a program can be behind tcp or private")
-    spec = TunnelSpec(
-        kind=kind, local=here(None), port=port, name=name, visitors=tuple(visitors)
-    )
+    users = _users(visitors)
+    if kind == "private" and port:
+        raise ValueError("port goes with kind tcp: a private tunnel has only a name")
+    if kind == "tcp" and users:
+        raise ValueError("visitors go with kind private: anybody may visit a port")
+    spec = TunnelSpec(kind=kind, local=here(None), port=port, name=name, visitors=users)
     return TunnelServerEndpoint(reactor, login, spec, wait, watch)
 
 
@@ -192,8 +195,20 @@ def dialling(
     @param login: which server, and as who: L{login<tunnelkit.endpoints.login.login>}.
     @param name: the tunnel's name.
     @param timeout: seconds to get through, the login included.
+    @raise ValueError: no tunnel can be called that.
     """
+    if not isTunnelName(name):
+        raise ValueError(f"{name!r}: no tunnel can be called that")
     return TunnelClientEndpoint(reactor, login, name, timeout)
+
+
+def _users(names: Iterable[str]) -> tuple[str, ...]:
+    # A text would be taken for its letters, each of which may be a user.
+    users = (names,) if isinstance(names, str) else tuple(names)
+    for user in users:
+        if not isUserName(user):
+            raise ValueError(f"visitors: {user!r} is no user's name")
+    return users
 
 
 class _Watcher:

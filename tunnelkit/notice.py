@@ -5,7 +5,6 @@ Notice: what a server tells its operator when it starts, or cannot.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
@@ -13,7 +12,7 @@ from typing import Final
 
 from twisted.internet.error import CannotListenError
 
-from tunnelkit.relay.occupant import inUse, whyNot
+from tunnelkit.relay.occupant import whatThen
 from tunnelkit.settings import ServerSettings
 from tunnelkit.wire.certificate import CertificateError
 
@@ -102,14 +101,4 @@ def whyDeaf(option: str, given: str, error: BaseException | None) -> str:
 def _reason(error: BaseException | None) -> str:
     if not isinstance(error, CannotListenError):
         return str(error)
-    if inUse(error):
-        todo = "stop the program that has it, or give another port"
-    elif getattr(error.socketError, "errno", None) == errno.EACCES:
-        todo = (
-            "give one above 1023, or the right to use it, as systemd does with "
-            "AmbientCapabilities=CAP_NET_BIND_SERVICE or a socket unit"
-        )
-    else:
-        todo = "give an address and a port of this machine"
-    port = error.port if isinstance(error.port, int) else 0
-    return f"{whyNot(error, port)}: {todo}"
+    return whatThen(error)

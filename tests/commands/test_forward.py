@@ -67,9 +67,9 @@ class OptionsTests(SynchronousTestCase):
         """
         for words, text in (
             (("--what", "1", "2"), "option --what not recognized"),
-            ((), "0 places are given: give LISTEN and TARGET"),
-            (("8000",), "1 places are given"),
-            (("1", "2", "3"), "3 places are given"),
+            ((), "LISTEN and TARGET are needed"),
+            (("8000",), "LISTEN and TARGET are needed"),
+            (("1", "2", "3"), "LISTEN and TARGET are needed"),
             (("x", "99"), "LISTEN: 'x' has no port: write x:PORT"),
             (("8000", "host"), "TARGET: 'host' has no port: write host:PORT"),
             (("8000", "99999"), "TARGET: '99999' is not a port"),

@@ -253,6 +253,7 @@ class PendingTests(EndpointCase):
         self.assertEqual(became, [])
         (line,) = self.log.lines("warn")
         self.assertIn("127.0.0.1:8910 cannot be reached: ", line)
+        self.assertIn("check host and port of the description, and that", line)
         self.serve()
         self.network.elapse(16)
         self.assertEqual(len(became), 1)

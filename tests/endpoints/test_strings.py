@@ -146,8 +146,9 @@ class ServerTests(StringCase):
             (f"{site}:wait=0", "wait=0: "),
             (f"{site}:kind=udp", "kind=udp: a program can be behind private or tcp"),
             (f"{site}:color=red", "there is no option 'color' here, only "),
-            (f"{site}:visitors=a", "there is no option 'visitors'"),
-            (f"{site}:to=b", "there is no option 'to'"),
+            (f"{site}:visitors=a", "visitors= goes with kind=private"),
+            (f"{site}:kind=private:compress=zstd", "compress= goes with kind=tcp"),
+            (f"{site}:to=b", "to= is for dialling: to listen give name=NAME"),
             (f"{site}:proxy=v1", "there is no option 'proxy'"),
             (f"{site}:verify=1", "verify=1: it is yes or no"),
             (f"{site}:client=", "client=: a client's name"),
@@ -196,7 +197,9 @@ class ClientTests(StringCase):
             ("tunnel:h:tokenFile=FILE", "to=NAME is missing"),
             ("tunnel:h:tokenFile=FILE:to=", "to=: no tunnel can be called that"),
             ("tunnel:h:to=ssh", "tokenFile=FILE is missing"),
-            ("tunnel:h:tokenFile=FILE:to=ssh:port=9", "there is no option 'port'"),
+            ("tunnel:h:tokenFile=FILE:to=ssh:port=9", "port= is for listening"),
+            ("tunnel:h:tokenFile=FILE:name=ssh", "to dial give to=NAME"),
+            ("tunnel:h:tokenFile=FILE:to=ssh:x=9", "there is no option 'x'"),
         ):
             error = self.assertRaises(ValueError, self.client, text)
             self.assertIn(words, str(error))

@@ -23,6 +23,7 @@ from tests.stage.sockets import (
     PIECE,
     Ending,
     connected,
+    receive,
     receiveExactly,
     reset,
     sha256,
@@ -264,6 +265,36 @@ class ForwardTests(SharingCase):
         await self.forward(f"unix:{path}", f"tcp:{HOST}:{service.port}")
         received = await self.visit(str(path), b"hello")
         self.assertEqual(received.digest, sha256(b"hello"))
+
+    async def test_tunnels(self) -> None:
+        """
+        Either side may be a tunnel, through which half-closes pass; one to listen on
+        that cannot be had in the time that it was given ends the program, with a
+        sentence.
+        """
+
+        def late(connection: socket.socket) -> object:
+            received = receive(connection)
+            connection.sendall(str(received.count).encode())
+            return received
+
+        service = self.service(late)
+        server = self.server()
+        tunnel = f"tunnel:{HOST}:{server.port}:tokenFile={server.token}"
+        publishing = await self.forward(
+            f"{tunnel}:kind=private:name=e", str(service.port)
+        )
+        await publishing.says("private://e leads to this program")
+        port = freePort()
+        await self.forward(f"{HOST}:{port}", f"{tunnel}:to=e")
+        received = await self.visit((HOST, port), b"hello")
+        self.assertEqual(received.digest, sha256(b"5"))
+        self.assertEqual(await publishing.stop(), 0)
+        nowhere = f"tunnel:{HOST}:{freePort()}:tokenFile={server.token}:name=x:wait=0.1"
+        waiting = self.tunnelkit("forward", nowhere, str(service.port))
+        self.assertEqual(await waiting.exited(), 1)
+        await waiting.says("cannot listen on LISTEN tunnel:.*: tunnel x was not open")
+        self.assertNotIn("Traceback", waiting.output)
 
 
 class SecureTests(SharingCase):

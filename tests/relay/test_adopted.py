@@ -11,14 +11,16 @@ import ssl
 from typing import Any, ClassVar, cast
 
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
-from tests.relay.memory import Heard, MemoryTransport
+from tests.relay.memory import Heard, MemoryTransport, ScriptedEnd
 from tests.relay.test_tunnel import FAST
 from tests.relay.tunnel import (
     LOOPBACK,
@@ -39,8 +41,10 @@ from tests.stage.sockets import (
 )
 from tunnelkit.interfaces import IEnd, IJoin, Outcome
 from tunnelkit.relay.connection import Connection, Holder
-from tunnelkit.relay.portable.adopted import HeldEnd
+from tunnelkit.relay.portable.adopted import HeldEnd, adopted
+from tunnelkit.relay.portable.protocol import ProtocolEnd
 from tunnelkit.relay.secure import ServerTLS
+from tunnelkit.relay.streams.join import Join
 from tunnelkit.wire.address import HostPort
 from tunnelkit.wire.codes import ResetCode
 
@@ -359,3 +363,73 @@ class EarlyTests(SynchronousTestCase):
         heard = Heard()
         end.attach(heard)
         self.assertEqual(heard.told, ["blocked"])
+
+
+class TunnelTests(SynchronousTestCase):
+    """
+    What is adopted is on a tunnel, as with C{tunnelkit forward 80 tunnel:...}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Join a visitor to it.
+        """
+        self.clock = Clock()
+        connection = Connection(Holder())
+        self.far = ScriptedEnd(delivers=False)
+        here = IPv4Address("TCP", LOOPBACK, 1)
+        near = ProtocolEnd(connection, here, here, self.clock)
+        outer = Join(self.clock)
+        outer.start(self.far, near, b"")
+        self.visitor = ScriptedEnd()
+        self.join = Join(self.clock)
+        end = cast(Any, adopted(connection, b"", False))
+        self.join.start(self.visitor, end, b"")
+        self.over: list[Outcome] = []
+        self.join.ended.addCallback(self.over.append)
+        self.turn()
+
+    def turn(self) -> None:
+        """
+        Let the reactor go round.
+        """
+        for _ in range(5):
+            self.clock.advance(0)
+
+    def said(self, end: ScriptedEnd) -> list[object]:
+        """
+        Give what an end was told, but not how fast.
+        """
+        return [each for each in end.did if each not in ("pause", "resume")]
+
+    def test_halfClose(self) -> None:
+        """
+        Who ends his direction is answered, and the answer reaches also one who is slow
+        to take it.
+        """
+        self.visitor.hears.received(b"question")
+        self.visitor.hears.finished()
+        self.turn()
+        self.assertEqual(self.said(self.far), [b"question", "finish"])
+        self.far.hears.received(b"answer")
+        self.visitor.hears.blocked()
+        self.far.hears.finished()
+        self.turn()
+        self.visitor.hears.ready()
+        self.turn()
+        self.assertEqual(self.said(self.visitor), [b"answer", "finish"])
+        self.assertEqual(self.over, [])
+        self.visitor.hears.delivered()
+        self.turn()
+        self.assertEqual(self.over, [Outcome()])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_reset(self) -> None:
+        """
+        A reset is one at the other side.
+        """
+        self.far.hears.failed(ResetCode.PEER, "the service reset")
+        self.turn()
+        told, *_ = self.said(self.visitor)
+        self.assertIs(cast(Any, told)[0], ResetCode.PEER)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

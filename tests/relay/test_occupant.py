@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.relay.occupant import inUse, occupant, whyNot
+from tunnelkit.relay.occupant import inUse, occupant, whatThen, whyNot
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n"
 IN_USE = CannotListenError("", 9000, OSError(errno.EADDRINUSE, os.strerror(98)))
@@ -133,6 +133,23 @@ class OccupantTests(SynchronousTestCase):
         self.assertFalse(inUse(denied))
         self.assertEqual(whyNot(denied, 80, self.proc), "Permission denied")
         self.assertEqual(whyNot(odd, 80, self.proc), "no such interface")
+
+    def test_atPath(self) -> None:
+        """
+        Who cannot listen at a path hears what is to be taken away, or that there is no
+        such folder.
+        """
+        lock = "Cannot acquire lock"
+        for reason, words in (
+            (
+                lock,
+                f"{lock}: stop the program that has it; where none has, take /s.lock",
+            ),
+            (OSError(errno.EADDRINUSE, "in use"), "where none has, take /s away"),
+            (OSError(errno.ENOENT, "no"), "no: name a path in a folder that is there"),
+        ):
+            error = CannotListenError("", "/s", reason)
+            self.assertIn(words, whatThen(error))
 
     def test_thisMachine(self) -> None:
         """

@@ -189,12 +189,16 @@ class ForwardTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        Where the port is taken, a sentence says so.
+        Where the port is taken, a sentence says so, and what to do.
         """
         forward = self.forward()
         self.relay.taken = True
         error = self.assertRaises(StartFailed, forward.startService)
-        self.assertIn("cannot listen on 127.0.0.1:8000: ", str(error))
+        self.assertEqual(
+            str(error),
+            "cannot listen on LISTEN 127.0.0.1:8000: in use: stop the program that has"
+            " it, or give another port",
+        )
 
     def test_drains(self) -> None:
         """

@@ -5,6 +5,7 @@ Tests of L{tunnelkit.sharing.plugins} and L{tunnelkit.sharing.named}.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from itertools import takewhile
@@ -58,6 +59,27 @@ def named(name: str, made: str = "tunnelkit.wire.framings.lines:makeEcho") -> ob
     Make a framing with a name.
     """
     return NamedFraming(name, f"The {name}.", name, made)
+
+
+class DelimiterTests(SynchronousTestCase):
+    """
+    How docs/sharing.rst writes what is no character.
+    """
+
+    def test_works(self) -> None:
+        """
+        It works when it is typed as it stands there.
+        """
+        written = re.findall(r"``(\\+\w+)``", PAGE)
+        ends = dict(zip(written, (b"\r", b"\n", b"\t", b"\xaa"), strict=True))
+        for word, end in ends.items():
+            text = word.replace("HH", "aa")
+            framing = framingNamed(f"line:delimiter={text}", splitDescription)
+            requests = framing.requests(False)
+            requests.feed(b"a" + end + b"b")
+            request = requests.next()
+            assert isinstance(request, Request)
+            self.assertEqual(request.data, b"a" + end)
 
 
 class FramingsTests(SynchronousTestCase):

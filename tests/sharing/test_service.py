@@ -33,6 +33,7 @@ class ServiceTests(SynchronousTestCase):
         """
         self.reactor: Any = MemoryReactorClock()
         self.sites: list[tuple[Pool, str]] = []
+        self.failures: list[str] = []
 
     def make(self, **given: Any) -> ShareService:
         """
@@ -49,7 +50,9 @@ class ServiceTests(SynchronousTestCase):
             "target": target,
             "framing": Toy(),
         } | given
-        service = makeShare(ShareSettings(**told), self.reactor, lambda: 0.5, site)
+        service = makeShare(
+            ShareSettings(**told), self.reactor, lambda: 0.5, site, self.failures.append
+        )
         self.addCleanup(self.end, service)
         return service
 
@@ -97,7 +100,8 @@ class ServiceTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        Where the port is taken, one sentence says so.
+        Where the port is taken, one sentence says so, and what to do; it names the
+        option and not what was made of it.
         """
         service = self.make()
 
@@ -108,7 +112,8 @@ class ServiceTests(SynchronousTestCase):
         error = self.assertRaises(StartFailed, service.startService)
         self.assertEqual(
             str(error),
-            f"sharing 127.0.0.1:1234: cannot listen on {WHERE}: [Errno 98] in use",
+            "cannot listen on --listen tcp:8000:interface=127.0.0.1: in use: stop the"
+            " program that has it, or give another port",
         )
         # What listened before it failed is taken back by the process.
         service.running = 0

@@ -104,10 +104,7 @@ class Options(ConfiguredOptions):
         """
         super().postOptions()
         if len(self._where) != 2:
-            raise UsageError(
-                f"{len(self._where)} places are given: give LISTEN and TARGET, such as"
-                " 8000 192.0.2.1:80"
-            )
+            raise UsageError("LISTEN and TARGET are needed, such as 8000 192.0.2.1:80")
         try:
             self.listen = plain(self._where[0], self._ipv6())
         except ValueError as e:
@@ -128,7 +125,10 @@ def makeService(options: Options) -> IService:
     from tunnelkit.sharing.forward import Forward
 
     reactor = theReactor()
-    service = Forward(
-        options.listen, options.target, reactor, relayFor(reactor), options.clients
-    )
-    return inProcess(lambda failed: service, options, options.grace, reactor)
+
+    def make(failed: Callable[[str], None]) -> Forward:
+        relay = relayFor(reactor)
+        listen, target = options.listen, options.target
+        return Forward(listen, target, reactor, relay, options.clients, failed)
+
+    return inProcess(make, options, options.grace, reactor)

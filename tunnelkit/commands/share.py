@@ -25,6 +25,7 @@ from tunnelkit.commands.options.flags import (
     ConfiguredOptions,
     seconds,
 )
+from tunnelkit.commands.options.saying import say
 from tunnelkit.commands.options.shared import count, listened, targeted
 from tunnelkit.commands.options.values import readSecret
 from tunnelkit.commands.process import inProcess, theReactor
@@ -194,7 +195,7 @@ class Options(ConfiguredOptions):
         """
         List the protocols, with how each is chosen, and exit.
         """
-        print("\n".join(listing()))
+        say("\n".join(listing()))
         sys.exit(0)
 
     def parseArgs(self, *arguments: str) -> None:
@@ -294,12 +295,15 @@ def makeService(options: Options) -> IService:
     """
     Make the service of a process that is a share.
     """
-    from tunnelkit.sharing.service import makeShare
+    from tunnelkit.sharing.service import ShareService, makeShare
 
     reactor = theReactor()
     settings = options.settings
-    service = makeShare(settings, reactor, random.random, site)
-    return inProcess(lambda failed: service, options, settings.grace, reactor)
+
+    def make(failed: Callable[[str], None]) -> ShareService:
+        return makeShare(settings, reactor, random.random, site, failed)
+
+    return inProcess(make, options, settings.grace, reactor)
 
 
 def site(pool: Pool, token: str) -> IProtocolFactory:

@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 from twisted.python import usage
 
 from tunnelkit.commands.options.flags import CommandOptions
+from tunnelkit.commands.options.saying import say
 from tunnelkit.dialects.descriptions import DEFAULT_PORT
 from tunnelkit.state.files import replaceFile
 from tunnelkit.state.folder import DEFAULT_USER, StateFolder, defaultState
@@ -173,7 +174,7 @@ def _new(folder: StateFolder, options: StateOptions) -> None:
 
 
 def _list(folder: StateFolder, options: StateOptions) -> None:
-    print("\n".join(described(listUsers(folder.usersFile), time.time())))
+    say("\n".join(described(listUsers(folder.usersFile), time.time())))
 
 
 def _revoke(folder: StateFolder, options: StateOptions) -> None:

@@ -29,6 +29,7 @@ class Comeback:
     One such connection.  Who has it speaks on it, and says here how that went.
 
     @ivar missed: told each time why the server is not there, or not for us.
+    @ivar words: gives a reason in its user's words.
     """
 
     _log = Logger()
@@ -50,6 +51,7 @@ class Comeback:
         @param patient: whether it goes on trying all the same.
         """
         self.missed: Callable[[str], None] = lambda reason: None
+        self.words: Callable[[str], str] = lambda reason: reason
         self._open = open
         self._reached = reached
         self._clock = clock
@@ -101,7 +103,7 @@ class Comeback:
         since, self._since = self._since, None
         if not self._running:
             return
-        reason = legible(reason, _LONGEST)
+        reason = legible(self.words(reason), _LONGEST)
         if lasting and not self._known:
             self._failed(reason)
             return

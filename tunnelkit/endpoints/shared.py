@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from tunnelkit.client import Client, makeClient
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.native.line import Line
+from tunnelkit.endpoints.words import described
 from tunnelkit.interfaces import IRelay
 from tunnelkit.relay.streams.join import IDLE
 from tunnelkit.settings import ClientSettings
@@ -54,6 +55,7 @@ class SharedClient(Client):
         self.trouble = ""
         self.parted: Callable[[], None] = lambda: None
         self._comeback.missed = self._missed
+        self._comeback.words = described
         self._watching: dict[Wanted, Callable[[], None]] = {}
         self._former: set[LocalTCP] = set()
         # Names that were withdrawn before the server had answered, and how often.

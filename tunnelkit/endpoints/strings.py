@@ -9,7 +9,7 @@ put together again: C{tunnel:[::1]:8910:name=site} needs no escapes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -96,14 +96,15 @@ class _Options:
         """
         return ValueError(f"{PREFIX}:{self._server}: {what}")
 
-    def check(self, known: Iterable[str]) -> None:
+    def check(self, known: Collection[str]) -> None:
         """
         See whether there is anything that means nothing.
         """
         for name in self._options:
             if name not in known:
                 may = ", ".join(sorted(known))
-                raise self.wrong(f"there is no option {name!r} here, only {may}")
+                none = f"there is no option {name!r} here, only {may}"
+                raise self.wrong(_elsewhere(name, known) or none)
 
     def take(self, name: str, read: Callable[[str], T], default: T) -> T:
         """
@@ -171,6 +172,21 @@ class _Options:
 
     def _shown(self, name: str) -> str:
         return os.fspath(self._options[name])[:200]
+
+
+def _elsewhere(name: str, known: Collection[str]) -> str:
+    """
+    Say where an option would mean something, or give an empty text.
+    """
+    if "to" in known:
+        dials = name in ("name", "port", *_KINDS["private"])
+        return f"{name}= is for listening: to dial give to=NAME" if dials else ""
+    if name == "to":
+        return "to= is for dialling: to listen give name=NAME"
+    for kind, options in _KINDS.items():
+        if name in options:
+            return f"{name}= goes with kind={kind}"
+    return ""
 
 
 def _kind(text: str) -> str:

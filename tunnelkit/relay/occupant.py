@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,33 @@ def whyNot(error: CannotListenError, port: int, proc: Path = _PROC) -> str:
     reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
     who = occupant(port, proc) if inUse(error) else ""
     return f"{reason}, by {who}" if who else reason
+
+
+def whatThen(error: CannotListenError) -> str:
+    """
+    Say why a port, or a UNIX socket, cannot be had, and what to do.
+    """
+    if not isinstance(error.port, int):
+        return f"{whyNot(error, 0)}: {_atPath(error)}"
+    if inUse(error):
+        todo = "stop the program that has it, or give another port"
+    elif getattr(error.socketError, "errno", None) == errno.EACCES:
+        todo = (
+            "give one above 1023, or the right to use it, as systemd does with "
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE or a socket unit"
+        )
+    else:
+        todo = "give an address and a port of this machine"
+    return f"{whyNot(error, error.port)}: {todo}"
+
+
+def _atPath(error: CannotListenError) -> str:
+    path = os.fsdecode(error.port)
+    if inUse(error):
+        return f"stop the program that has it; where none has, take {path} away"
+    if not isinstance(error.socketError, OSError):  # Twisted's own words
+        return f"stop the program that has it; where none has, take {path}.lock away"
+    return "name a path in a folder that is there and may be written"
 
 
 def occupant(port: int, proc: Path = _PROC) -> str:

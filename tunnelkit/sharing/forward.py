@@ -28,6 +28,8 @@ from tunnelkit.failures import StartFailed
 from tunnelkit.interfaces import IEnd, IJoin, IRelay, Outcome, Undialled
 from tunnelkit.relay.connection import Connection, Holder, isTLS
 from tunnelkit.relay.endpoints import One
+from tunnelkit.relay.occupant import whatThen
+from tunnelkit.sharing.doors import Door
 from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.bursts import Bursts
 from tunnelkit.wire.address import HostPort, LocalAddress
@@ -128,11 +130,13 @@ class Forward(Service):
         reactor: Any,
         relay: IRelay,
         most: int = CLIENTS,
+        failed: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """
         @param listen: an address for plain TCP, or a server endpoint description.
         @param target: an address, or a client endpoint description.
         @param most: connections at a time; further ones are reset.
+        @param failed: told, in one sentence, of a failure when it has started.
         """
         self._listen = listen
         self._target = target
@@ -140,6 +144,7 @@ class Forward(Service):
         self._relay = relay
         self._most = most
         self._port: IListeningPort | None = None
+        self._door = Door(f"LISTEN {listen}", failed)
         self._joins: set[IJoin] = set()
         self._dialling: set[Deferred[IEnd]] = set()
         self._gone: Deferred[None] | None = None
@@ -151,31 +156,24 @@ class Forward(Service):
 
         @raise StartFailed: that cannot be.
         """
-        try:
-            if isinstance(self._listen, HostPort):
-                self._port = self._relay.listen(self._listen, self._arrived)
-            else:
-                self._port = self._listenAt(self._listen)
-        except CannotListenError as e:
-            raise StartFailed(
-                f"cannot listen on {self._listen}: {e.socketError}"
-            ) from e
+        if isinstance(self._listen, HostPort):
+            self._listenAt(self._listen)
+        else:
+            endpoint = serverFromString(self._reactor, self._listen)
+            arrivals = Arrivals(self._relay, self._reactor, self._arrived)
+            self._door.open(endpoint, arrivals)
         super().startService()
         self._log.info(
             "forwarding {listen} to {target}", listen=self._listen, target=self._target
         )
 
-    def _listenAt(self, description: str) -> IListeningPort:
-        arrivals = Arrivals(self._relay, self._reactor, self._arrived)
-        listening = serverFromString(self._reactor, description).listen(arrivals)
-        found: list[IListeningPort] = []
-        failed: list[Failure] = []
-        listening.addCallbacks(found.append, failed.append)
-        if failed:
-            failed[0].raiseException()
-        if not found:
-            raise StartFailed(f"{description} does not listen at once: take another")
-        return found[0]
+    def _listenAt(self, address: HostPort) -> None:
+        try:
+            self._port = self._relay.listen(address, self._arrived)
+        except CannotListenError as e:
+            raise StartFailed(
+                f"cannot listen on LISTEN {address}: {whatThen(e)}"
+            ) from e
 
     @property
     def streams(self) -> int:
@@ -269,6 +267,7 @@ class Forward(Service):
         port, self._port = self._port, None
         if port is not None:
             await maybeDeferred(port.stopListening)
+        await self._door.close()
 
     def stopService(self) -> Deferred[None]:
         """

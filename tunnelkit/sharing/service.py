@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from twisted.application.service import MultiService
-from twisted.application.strports import service as listening
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import clientFromString
-from twisted.internet.error import CannotListenError
+from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from tunnelkit.failures import StartFailed
-from tunnelkit.relay.endpoints import One, endpointOf
+from tunnelkit.relay.endpoints import BACKLOG, One, endpointOf
+from tunnelkit.sharing.doors import Door
 from tunnelkit.sharing.pool import Pool
 from tunnelkit.sharing.settings import ShareSettings
 from tunnelkit.sharing.targets.dialling import Connect
@@ -48,28 +46,33 @@ class Clients(Factory):
         return self._pool.client()
 
 
-class Listening(MultiService):
+class Listening(Service):
     """
     Something that listens.
     """
 
     _log = Logger()
 
-    def __init__(self, what: str, where: str, factory: Any, reactor: Any) -> None:
+    def __init__(
+        self,
+        what: str,
+        option: str,
+        where: str,
+        factory: Any,
+        reactor: Any,
+        failed: Callable[[str], None],
+    ) -> None:
         """
         @param what: what it is, for the log.
+        @param option: what says where.
         @param where: its strports description.
+        @param failed: told, in one sentence, of a failure when it has started.
         """
-        super().__init__()
         self._what = what
-        self._where = where
-        inner = listening(where, factory, reactor=reactor)
-        inner.setServiceParent(self)
-
-    def privilegedStartService(self) -> None:
-        """
-        Nothing yet: what cannot start says so when it is to.
-        """
+        self._where = where.removesuffix(f":backlog={BACKLOG}")
+        self._endpoint = serverFromString(reactor, where)
+        self._factory = factory
+        self._door = Door(f"{option} {self._where}", failed)
 
     def startService(self) -> None:
         """
@@ -77,13 +80,16 @@ class Listening(MultiService):
 
         @raise StartFailed: that cannot be.
         """
-        try:
-            super().startService()
-        except CannotListenError as e:
-            raise StartFailed(
-                f"{self._what}: cannot listen on {self._where}: {e.socketError}"
-            ) from e
+        super().startService()
+        self._door.open(self._endpoint, self._factory)
         self._log.info("{what} on {where}", what=self._what, where=self._where)
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Listen no more.
+        """
+        super().stopService()
+        return self._door.close()
 
 
 class ShareService(MultiService):
@@ -160,21 +166,29 @@ def makeShare(
     reactor: Any,
     random: Callable[[], float],
     site: MakeSite,
+    failed: Callable[[str], None],
 ) -> ShareService:
     """
     Make the service that settings describe.
 
     @param random: gives numbers from 0 to below 1.
     @param site: makes the site of the metrics.
+    @param failed: told, in one sentence, of a failure that no waiting can mend.
     """
     bounds = settings.bounds
     connect = connector(reactor, settings.target, bounds.dialling)
     pool = Pool(connect, settings.framing, bounds, reactor, random)
     door = Listening(
-        f"sharing {settings.target}", settings.listen, Clients(pool), reactor
+        f"sharing {settings.target}",
+        "--listen",
+        settings.listen,
+        Clients(pool),
+        reactor,
+        failed,
     )
     service = ShareService(pool, door, reactor)
     if settings.admin is not None:
         made = site(pool, settings.adminToken)
-        Listening("metrics", settings.admin, made, reactor).setServiceParent(service)
+        metrics = Listening("metrics", "--admin", settings.admin, made, reactor, failed)
+        metrics.setServiceParent(service)
     return service

@@ -162,6 +162,8 @@ class VisitTests(SpecCase):
             ("ssh:unix=/x:interface=::1", "both unix=PATH and a port"),
             ("ssh:unix=", "it is not the path of a UNIX socket"),
             ("ssh:22:interface=", "interface=: "),
+            ("ssh:22:interface=::1", "write an IPv6 address in brackets"),
+            ("ssh:22:interface=fe80::1", "brackets: interface=[2001:db8::1]"),
             ("ssh:22:name=x", "a visit has no option 'name', only interface, key"),
             ("ssh:22:keyFile=x", "keyFile=x: x cannot be read"),
         ):

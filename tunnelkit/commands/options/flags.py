@@ -23,6 +23,7 @@ from twisted.python import usage
 
 from tunnelkit import __version__
 from tunnelkit.commands.options.config import Reading, Value, readConfig, text
+from tunnelkit.commands.options.saying import say
 from tunnelkit.state.secrets import readText, readToken
 from tunnelkit.wire.token import Token
 
@@ -100,10 +101,17 @@ class CommandOptions(usage.Options):
         """
         Display tunnelkit's version and exit.
         """
-        print(f"tunnelkit {__version__}")
+        say(f"tunnelkit {__version__}")
         sys.exit(0)
 
-    opt_h = usage.Options.opt_help
+    def opt_help(self) -> NoReturn:
+        """
+        Display this help and exit.
+        """
+        say(str(self))
+        sys.exit(0)
+
+    opt_h = opt_help
 
     def getSynopsis(self) -> str:
         """

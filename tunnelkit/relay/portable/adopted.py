@@ -40,7 +40,7 @@ def adopted(
     """
     transport: Any = connection.transport
     transport.write(_unsent(transport, opening))
-    if ISSLTransport.providedBy(transport) or not hasattr(transport, "protocol"):
+    if not _halves(transport):
         return HeldEnd(connection, early)
     end = WithholdingEnd(early) if withhold else AdoptedEnd(early)
     connection.hold(Holder())
@@ -48,6 +48,16 @@ def adopted(
     transport.protocol = end
     end.makeConnection(transport)
     return end
+
+
+def _halves(transport: Any) -> bool:
+    """
+    Tell whether a direction of a transport can end by itself, and a protocol that takes
+    the place of its own hear of it.
+    """
+    if ISSLTransport.providedBy(transport):
+        return False
+    return bool(getattr(transport, "halves", hasattr(transport, "protocol")))
 
 
 def _unsent(transport: Any, opening: bytes) -> bytes:
@@ -74,6 +84,22 @@ class AdoptedEnd(RawEnd, Lone):
     def __init__(self, early: bytes) -> None:
         super().__init__()
         self._early = early
+        self._written = False
+
+    def writeConnectionLost(self) -> None:
+        """
+        All that was written has gone, and the end behind it.
+        """
+        self._written = True
+        super().writeConnectionLost()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """
+        The connection is gone.  Behind both ends that is no failure, whatever the other
+        side of the join has still to take: a tunnel's transport closes by itself then.
+        """
+        if not (self._read and self._written and reason.check(ConnectionDone)):
+            super().connectionLost(reason)
 
     def resumeReading(self) -> None:
         """
@@ -103,8 +129,8 @@ class WithholdingEnd(AdoptedEnd):
 @implementer(IStreamEnd)
 class HeldEnd(Holder, Lone):
     """
-    One under TLS, which has no half-close: the other side is told of our end when it
-    has ended, too.
+    One without half-close, as under TLS: the other side is told of our end when it has
+    ended, too.
 
     @ivar peer: who is at the other side.
     @ivar local: the address that they came to.

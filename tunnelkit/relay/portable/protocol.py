@@ -67,8 +67,9 @@ class ProtocolEnd:
             wait while nothing is taken of them.
         """
         self.peer, self.local = named(there), named(here)
-        self.transport = ProtocolTransport(self, here, there, clock, idle, halves)
-        self._protocol = protocol
+        self.transport = ProtocolTransport(
+            self, protocol, here, there, clock, idle, halves
+        )
         self._halves = halves
         self._clock = clock
         self._receiver: Receiver | None = None
@@ -111,7 +112,7 @@ class ProtocolEnd:
         if self._rests():
             self._early.append(data)
         else:
-            self._tell(self._protocol.dataReceived, data)
+            self._tell(self.transport.protocol.dataReceived, data)
 
     def finish(self) -> bool:
         """
@@ -174,7 +175,7 @@ class ProtocolEnd:
         """
         if self._receiver is not None:
             self._receiver.finished()
-        half = IHalfCloseableProtocol(self._protocol, None)
+        half = IHalfCloseableProtocol(self.transport.protocol, None)
         if half is not None:
             self._tell(half.writeConnectionLost)
 
@@ -239,12 +240,12 @@ class ProtocolEnd:
             self._begin()
             self._receiver = None
             self._early.clear()
-            self._clock.callLater(0, self.transport.lost, self._protocol, reason)
+            self._clock.callLater(0, self.transport.lost, reason)
 
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            self._tell(self._protocol.makeConnection, self.transport)
+            self._tell(self.transport.protocol.makeConnection, self.transport)
 
     def _rests(self) -> bool:
         """
@@ -268,7 +269,7 @@ class ProtocolEnd:
         while self._early and not self._paused and not self._over:
             data = self._early.popleft()
             if not self.transport.disconnecting:
-                self._tell(self._protocol.dataReceived, data)
+                self._tell(self.transport.protocol.dataReceived, data)
         if self._paused or self._over or self._goesOn:
             return
         receiver = self._receiver
@@ -281,7 +282,11 @@ class ProtocolEnd:
 
     def _tellEnd(self) -> None:
         self._ended = False  # which is said once
-        half = IHalfCloseableProtocol(self._protocol, None) if self._halves else None
+        half = (
+            IHalfCloseableProtocol(self.transport.protocol, None)
+            if self._halves
+            else None
+        )
         if half is not None:
             self._tell(half.readConnectionLost)
         else:

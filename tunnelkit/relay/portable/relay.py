@@ -54,6 +54,7 @@ from tunnelkit.relay.flows.table import FlowTable
 from tunnelkit.relay.portable.adopted import adopted
 from tunnelkit.relay.portable.datagrams import CarrierEnd, DatagramListening, ServiceEnd
 from tunnelkit.relay.portable.raw import RawEnd
+from tunnelkit.relay.portable.sockets import listenAt
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.streams.join import IDLE, Join
@@ -87,10 +88,7 @@ class PortableRelay:
         """
         factory = _Visitors(arrived)
         if isinstance(address, SocketPath):
-            # Its lock tells a socket that is listened on from one that is left.
-            return self._reactor.listenUNIX(
-                address.path, factory, BACKLOG, mode=0o600, wantPID=True
-            )
+            return listenAt(self._reactor, address.path, factory)
         port = self._reactor.listenTCP(
             address.port, factory, BACKLOG, address.host or everywhere()
         )

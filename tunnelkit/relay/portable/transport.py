@@ -80,11 +80,14 @@ class ProtocolTransport:
 
     @ivar connected: whether the connection is there.
     @ivar disconnecting: whether it closes when all that waits has gone.
+    @ivar halves: whether a direction of the other end can end by itself.
+    @ivar protocol: who is told what comes; another one may take its place.
     """
 
     def __init__(
         self,
         end: Spoken,
+        protocol: IProtocol,
         here: IAddress,
         there: IAddress,
         clock: IReactorTime,
@@ -94,15 +97,15 @@ class ProtocolTransport:
         """
         @param idle: seconds that the last bytes may wait while nothing is taken of
             them.
-        @param halves: whether a direction of the other end can end by itself.
         """
+        self.protocol = protocol
+        self.halves = halves
         self.connected = True
         self.disconnecting = False
         self._end = end
         self._here, self._there = here, there
         self._clock = clock
         self._idle = idle
-        self._halves = halves
         self._queue: deque[bytes] = deque()
         self._flowing = False
         self._halving = self._halved = self._left = False
@@ -151,12 +154,12 @@ class ProtocolTransport:
         The other end is through, and the protocol cannot hear of half an end: go on
         only with what is written already.
         """
-        if not self._halves:
+        if not self.halves:
             self._queue.clear()
         self._stop()
         self.loseConnection()
 
-    def lost(self, protocol: IProtocol, reason: Failure) -> None:
+    def lost(self, reason: Failure) -> None:
         """
         The connection is gone.
         """
@@ -165,7 +168,7 @@ class ProtocolTransport:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._stop()
-        protocol.connectionLost(reason)
+        self.protocol.connectionLost(reason)
 
     # What the protocol does.
 
@@ -206,7 +209,7 @@ class ProtocolTransport:
         End this direction, after what waits; the other may go on.  Where it could not,
         nothing happens.
         """
-        if self._halves and self.connected and not self._halving:
+        if self.halves and self.connected and not self._halving:
             self._halving = True
             self._look()
 

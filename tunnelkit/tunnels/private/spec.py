@@ -101,6 +101,8 @@ def _place(arguments: list[str], options: Mapping[str, str]) -> LocalAddress:
             return _port(port, LOOPBACK if interface is None else interface)
         case []:
             raise ValueError(f"it does not say where visitors come to: {_FORM}")
+    if interface is not None:  # which was cut at its first colon
+        raise ValueError("write an IPv6 address in brackets: interface=[2001:db8::1]")
     raise ValueError(f"it has more than a name and a port: {_FORM}")
 
 
