@@ -182,6 +182,30 @@ class OursTests(PeersCase):
             self.assertEqual("remotedialer-peer-a" in users, is_there, fingerprint)
             self.stop(a)
 
+    def test_words(self) -> None:
+        """
+        Why a peer is not reached is said in the words of the file of peers: an operator
+        has no option of a client's.
+        """
+        self.startB()
+        for port, fingerprint, words in (
+            (OTHER, None, "name it by fingerprint=SHA256 behind the peer's URL"),
+            (OTHER, bytes(32), "fingerprint="),
+            (OTHER + 1, None, "check host and port of the peer's URL"),
+        ):
+            here = Place(HostPort("127.0.0.1", port), True, "/connect")
+            peering = PeeringSpec("a", "a", (Peer("b", "b", here, fingerprint),))
+            a = self.serve(dialects=(RemoteDialerSpec(("foo",), False, peering),))
+            self.network.elapse(2.0)
+            self.stop(a)
+            *_, said = [
+                line
+                for line in self.log.lines("warn")
+                if f"127.0.0.1:{port}" in line and "; trying again" in line
+            ]
+            self.assertIn(words, said)
+            self.assertNotIn(" --", said)
+
     def test_natives(self) -> None:
         """
         A client of our own protocol is none that a peer could dial, and is not told of.

@@ -43,6 +43,14 @@ from tunnelkit.wire.remotedialer.messages import (
 
 _NAME: Final = re.compile(r"[a-z0-9.-]{1,40}")
 _FINGERPRINT: Final = "fingerprint="
+_WORDS: Final = {
+    "it with --fingerprint, or who vouches for it with --ca FILE": (
+        f"it by {_FINGERPRINT}SHA256 behind the peer's URL"
+    ),
+    "--fingerprint": _FINGERPRINT,
+    "--server": "the peer's URL",
+}
+"""What a client's options are called in C{peersFile=}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ class Peering(Service):
             lambda reason: None,
             patient=True,
         )
+        self._comeback.words = _worded
 
     def startService(self) -> None:
         """
@@ -223,6 +232,16 @@ class Peering(Service):
             client=shown(key),
         )
         self._house.relay.join(far, end, b"")
+
+
+def _worded(sentence: str) -> str:
+    """
+    Name what an operator gives for a peer where a sentence names the options of a
+    client.
+    """
+    for option, ours in _WORDS.items():
+        sentence = sentence.replace(option, ours)
+    return sentence
 
 
 def _route(house: House, peer: Peer) -> Route:
