@@ -204,6 +204,8 @@ class RefusedTests(OptionsCase):
             (["--pipeline=x"], "--pipeline: 'x' is not a number from 1 to 1000"),
             (["--max-queue=-1"], "--max-queue: '-1' is not a number from 1 to"),
             (["--timeout=soon"], "--timeout: 'soon' is not a number of seconds"),
+            (["--timeout=0"], "--timeout: in no time nothing is done"),
+            (["--reply-timeout=0"], "--reply-timeout: in no time nothing is done"),
             (["--admin=x"], "--admin: 'x' has no port"),
             (["what"], "'what' belongs to no option"),
         ):

@@ -17,6 +17,7 @@ SOURCES = (
     "carrier/route.py",
     "control/login/client.py",
     "control/login/server.py",
+    "dialects/native/binding.py",
     "dialects/native/calling.py",
 )
 """Where a client finds words for what is wrong with its server."""

@@ -58,6 +58,8 @@ class CommandTests(FunctionalCase):
         self.assertEqual((await web.says(pattern, since))[1], port)
         self.assertEqual(await self.output("curl", "-s", page), "hello from far away")
         self.assertEqual(await web.stop(), TERMINATED)
+        # Its log takes all; what is for who debugs us is not for who runs a web site.
+        self.assertEqual(web.said("#debug"), [])
 
     async def test_waits(self) -> None:
         """

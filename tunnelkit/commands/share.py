@@ -24,6 +24,7 @@ from tunnelkit.commands.options.flags import (
     GRACE_OPTION,
     ConfiguredOptions,
     seconds,
+    span,
 )
 from tunnelkit.commands.options.saying import say
 from tunnelkit.commands.options.shared import count, listened, targeted
@@ -240,8 +241,8 @@ class Options(ConfiguredOptions):
             connections=self.one("connections", some, _USUAL.connections),
             sticky=self.flag("sticky"),
             pipeline=self.one("pipeline", some, _USUAL.pipeline),
-            timeout=self.one("timeout", seconds, _USUAL.timeout),
-            replyTimeout=self.one("reply-timeout", seconds, _USUAL.replyTimeout),
+            timeout=self.one("timeout", span, _USUAL.timeout),
+            replyTimeout=self.one("reply-timeout", span, _USUAL.replyTimeout),
             clients=self.one("max-clients", many, _USUAL.clients),
             queue=self.one("max-queue", many, _USUAL.queue),
             each=self.one("max-requests", many, _USUAL.each),

@@ -15,9 +15,9 @@ from twisted.logger import Logger
 
 from tunnelkit.control.names import legible
 
-shown = True
-"""Whether they are shown: as long as nobody has said that the log is for what is more
-important."""
+shown = False
+"""Whether they are shown: where somebody has asked for them.  A program that embeds us
+has a log of its own, and Twisted's takes all that it is given."""
 
 
 class Told(Protocol):

@@ -365,6 +365,18 @@ def seconds(text: str) -> float:
     return value
 
 
+def span(text: str) -> float:
+    """
+    Read a time in seconds that something may take.
+
+    @raise ValueError: it is none, or nothing can be done in it.
+    """
+    value = seconds(text)
+    if not value:
+        raise ValueError("in no time nothing is done: give some seconds")
+    return value
+
+
 def _checkReadable(path: str) -> None:
     try:
         open(path, "rb").close()

@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 
 from tunnelkit.control.heartbeat import Heartbeat
 from tunnelkit.control.login.client import ClientLogin, ServerUnproven
-from tunnelkit.control.names import legible
 from tunnelkit.control.session import Refusal
 from tunnelkit.dialects.house import PROGRAM
+from tunnelkit.dialects.native.binding import bindingOf
 from tunnelkit.dialects.native.caller import (
     Caller,
     Listener,
@@ -28,8 +28,8 @@ from tunnelkit.dialects.native.caller import (
 from tunnelkit.dialects.native.requests import DIALLING, Requests
 from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
 from tunnelkit.relay.secure import Seen
+from tunnelkit.tunnels import detail
 from tunnelkit.wire import codes
-from tunnelkit.wire.certificate import CertificateError, bindingHash
 from tunnelkit.wire.native.codec import fromServer, said
 from tunnelkit.wire.native.frames import Frame, FrameDecoder, Message, WireError
 from tunnelkit.wire.native.login import (
@@ -219,7 +219,8 @@ class CallingChannel(Holder):
         if not isinstance(frame, Message):
             raise WireError(f"a {type(frame).__name__} frame on a control channel")
         message = fromServer(frame)
-        if not isinstance(message, Ping | Pong):  # which come again and again
+        # Pings and pongs come again and again.
+        if detail.shown and not isinstance(message, Ping | Pong):
             self._log.debug("the server says {name}", name=message.name)
         receive = self._receivers.get(type(message))
         if receive is None:
@@ -231,43 +232,13 @@ class CallingChannel(Holder):
             reason = otherVersion(self._server, (hello.version,))
             raise Refusal(codes.VERSION, reason)
         caller = self._caller
-        binding = self._binding(hello.binding)
+        binding = bindingOf(self._server, hello.binding, self._shown, caller.verified)
         self._bound = binding is not None
         self._login = ClientLogin(
             caller.token, caller.client, caller.instance, binding, caller.nonce
         )
         self._receivers = self._inChallenge
         self._send(self._login.first())
-
-    def _binding(self, offered: str) -> bytes | None:
-        """
-        Say what the login is bound to.
-
-        @raise Refusal: to nothing, without the user's leave.
-        """
-        if offered == "endpoint" and self._shown is not None:
-            return self._bindingHash(self._shown.certificate)
-        if offered != "none":
-            raise Refusal(
-                codes.BINDING,
-                f"{self._server} offers to bind the login by {legible(offered, 40)!r}, "
-                "which is not possible on this connection: something between the two "
-                "has changed what they say, or one of them is too old",
-            )
-        if self._shown is not None and not self._caller.verified:
-            raise Refusal(
-                codes.BINDING,
-                f"{self._server} does not bind the login to its certificate, as "
-                "something else ends its TLS: use --verify to trust that "
-                "certificate for its name",
-            )
-        return None
-
-    def _bindingHash(self, certificate: bytes) -> bytes:
-        try:
-            return bindingHash(certificate)
-        except CertificateError as e:
-            raise Refusal(codes.BINDING, f"{self._server}: {e}") from e
 
     def _challengeReceived(self, challenge: Challenge) -> None:
         self._receivers = self._inProof

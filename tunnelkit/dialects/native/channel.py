@@ -21,6 +21,7 @@ from tunnelkit.control.session import TUNNELS, Identity, Refusal, Session
 from tunnelkit.dialects.doorway import Guest
 from tunnelkit.dialects.house import PROGRAM, House
 from tunnelkit.relay.connection import Connection, Gauge, Holder, giveUpAfter
+from tunnelkit.tunnels import detail
 from tunnelkit.tunnels.published import PublicTunnel
 from tunnelkit.wire import codes
 from tunnelkit.wire.address import unmapped
@@ -240,7 +241,9 @@ class ControlChannel(Holder):
         if not isinstance(frame, Message):
             raise WireError(f"a {type(frame).__name__} frame on a control channel")
         message = fromClient(frame)
-        self._log.debug("{peer} says {name}", peer=self._guest.peer, name=message.name)
+        if detail.shown:
+            peer = self._guest.peer
+            self._log.debug("{peer} says {name}", peer=peer, name=message.name)
         receive = self._receivers.get(type(message))
         if receive is None:
             raise WireError(f"{message.name} does not belong here")
