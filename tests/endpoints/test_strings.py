@@ -4,6 +4,7 @@ Tests for L{tunnelkit.endpoints.strings}.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fakes import random
+from tests.logs import Log
 from tunnelkit import api
 from tunnelkit.endpoints.dialling import PATIENCE, TunnelClientEndpoint
 from tunnelkit.endpoints.listening import TunnelServerEndpoint
@@ -41,6 +43,7 @@ class StringCase(SynchronousTestCase):
         self.file = self.mktemp()
         with open(self.file, "w") as file:
             file.write(f"{TOKEN}\n")
+        os.chmod(self.file, 0o600)
 
     def server(self, text: str) -> Any:
         """
@@ -59,6 +62,19 @@ class ServerTests(StringCase):
     """
     Where a program listens.
     """
+
+    def test_exposed(self) -> None:
+        """
+        That everybody can read the token is said, as the client says it.
+        """
+        log = Log(self)
+        where = "tunnel:vps.example.org:tokenFile=FILE:name=site"
+        self.server(where)
+        self.assertEqual(log.lines("warn"), [])
+        os.chmod(self.file, 0o644)
+        self.server(where)
+        (line,) = log.lines("warn")
+        self.assertIn(f"can read the token in {self.file}: run chmod 600", line)
 
     def test_least(self) -> None:
         """

@@ -8,13 +8,18 @@ from __future__ import annotations
 import socket
 from os import PathLike, fspath
 from os.path import expanduser
+from typing import Final
+
+from twisted.logger import Logger
 
 from tunnelkit.control.names import isClientName
 from tunnelkit.dialects.descriptions import serverAddress
 from tunnelkit.settings import ClientSettings
-from tunnelkit.state.secrets import readToken
+from tunnelkit.state.secrets import exposure, readToken
 from tunnelkit.wire.certificate import parseFingerprint
 from tunnelkit.wire.token import Token
+
+_log: Final = Logger()
 
 
 def login(
@@ -63,4 +68,8 @@ def tokenIn(path: str) -> Token:
 
     @raise ValueError: there is none; the text says why.
     """
-    return Token.parse(readToken(expanduser(path)))
+    path = expanduser(path)
+    token = Token.parse(readToken(path))
+    if warning := exposure(path, "token"):
+        _log.warn("{sentence}", sentence=warning)
+    return token

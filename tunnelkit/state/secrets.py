@@ -5,6 +5,8 @@ Secrets: files that hold one, as options and endpoint descriptions name them.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final
 
 _LONGEST: Final = 4096
@@ -23,6 +25,21 @@ def readText(path: str, most: int) -> str:
             return file.read(most)
     except OSError as e:
         raise ValueError(f"{path} cannot be read: {e.strerror}") from e
+
+
+def exposure(path: str | Path, what: str) -> str:
+    """
+    Warn of a file that everybody on this machine can read.
+
+    @param what: what is in it.
+    @return: a sentence; empty where only its owner and group can, or nobody knows.
+    """
+    if os.name == "posix" and os.stat(path).st_mode & 0o004:
+        return (
+            f"every user of this machine can read the {what} in {path}:"
+            f" run chmod 600 {path}"
+        )
+    return ""
 
 
 def readToken(path: str) -> str:

@@ -24,7 +24,7 @@ from twisted.python import usage
 from tunnelkit import __version__
 from tunnelkit.commands.options.config import Reading, Value, readConfig, text
 from tunnelkit.commands.options.saying import say
-from tunnelkit.state.secrets import readText, readToken
+from tunnelkit.state.secrets import exposure, readText, readToken
 from tunnelkit.wire.token import Token
 
 T = TypeVar("T")
@@ -328,11 +328,8 @@ class ConfiguredOptions(CommandOptions):
             self._warnOfFile(Path(self["config"]).absolute())
 
     def _warnOfFile(self, path: Path, what: str = "token") -> None:
-        if os.name == "posix" and path.stat().st_mode & 0o004:
-            self.warnings.append(
-                f"every user of this machine can read the {what} in {path}:"
-                f" run chmod 600 {path}"
-            )
+        if warning := exposure(path, what):
+            self.warnings.append(warning)
 
 
 def logLevel(text: str) -> str:
