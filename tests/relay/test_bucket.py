@@ -5,13 +5,15 @@ Tests for L{tunnelkit.relay.bucket}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.relay.bucket import BURST, STEP, Bucket
+from tunnelkit.relay.bucket import BURST, PIECE, STEP, Bucket
 
 
 class Drinker:
@@ -111,6 +113,39 @@ class BucketTests(SynchronousTestCase):
         passed = [drinker.passed for drinker in drinkers]
         self.assertTrue(abs(sum(passed) - 3.1 * 10**6) < 0.05 * 10**6)
         self.assertTrue(max(passed) < 1.5 * min(passed), passed)
+
+    def test_crowd(self) -> None:
+        """
+        Streams of which there are more than the bucket holds bytes pass as many as
+        the limit says, in turns, and nobody looks for tokens without end.
+        """
+        asked: list[float] = []
+        for rate, many in ((1000, 150), (8192, 1000), (10**6, 4000)):
+            self.clock = clock = Clock()
+            callLater = clock.callLater
+
+            def counted(
+                delay: float,
+                *call: Any,
+                later: Callable[..., IDelayedCall] = callLater,
+            ) -> IDelayedCall:
+                asked.append(delay)
+                self.assertTrue(len(asked) < 20_000, "it looks without end")
+                return later(delay, *call)
+
+            clock.callLater = counted  # type: ignore[method-assign]
+            bucket = Bucket(clock, rate)
+            drinkers = [Drinker(bucket, 16384) for _ in range(many)]
+            for drinker in drinkers:
+                drinker.go()
+            del asked[:]
+            burst = sum(drinker.passed for drinker in drinkers)
+            self.elapse(4)
+            passed = sum(drinker.passed for drinker in drinkers) - burst
+            self.assertTrue(abs(passed - 4 * rate) <= 0.03 * 4 * rate, passed)
+            self.assertTrue(len(asked) <= 500, len(asked))
+            most = max(drinker.passed for drinker in drinkers[1:])
+            self.assertTrue(most <= passed / many + 2 * PIECE, most)
 
     def test_leave(self) -> None:
         """
