@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from types import SimpleNamespace
 from typing import Any, Final
 
 from hypothesis import HealthCheck, given, settings
@@ -616,6 +617,21 @@ class WorkTests(WorkCase):
         peer.send(encode(Reset(1, 1, "answer")))
         self.until(lambda: owner.idles)
 
+    def test_askedWithoutReading(self) -> None:
+        """
+        A server that asks for stream after stream and reads none of the answers is
+        cut off, before they fill the memory.
+        """
+        _, peer, owner = self.open(client=True, buffer=4096)
+        owner.started = lambda work, start: work.refuse(  # type: ignore[method-assign]
+            ResetCode.DENIED, "n" * 1000
+        )
+        for number in range(1, 4 * MiB // 1000):
+            peer.send(wired([start(number), Reset(number, 1, "answer")]))
+            if owner.losses:
+                break
+        self.assertIn("who has not read of the last one", owner.losses[0])
+
     def test_stalePeer(self) -> None:
         """
         An event that was meant for another connection with the same descriptor does
@@ -765,6 +781,29 @@ class PipeTests(WorkCase):
         """
         self.patch(self.loop.pipes, "take", lambda: None)
         self.transfer()
+
+    def test_donePrematurely(self) -> None:
+        """
+        A client that calls a stream done of which it has not read all leaves no pipe
+        behind when its connection then carries datagrams.
+        """
+        _, person, peer, owner = self.visited(8192)
+        owner.given = lambda work, carrier: None
+        works: list[IWorkEnd] = []
+        owner.idle = works.append
+        person.fill(noise(65536))
+        person.sock.shutdown(socket.SHUT_WR)
+        self.until(lambda: self.loop.pipes.open)
+        self.turn()
+        peer.send(wired([Reset(1, ResetCode.PEER, "enough"), Done(1)]))
+        self.until(lambda: works)
+        (work,) = works
+        work.begin()
+        owning: Any = SimpleNamespace(lost=lambda carrier, reason: None)
+        carrier = self.relay.carry(work, owning, b"")
+        assert carrier is not None
+        carrier.abort()
+        self.assertEqual(self.loop.pipes.open, 0)
 
     def test_frameHeldUp(self) -> None:
         """
