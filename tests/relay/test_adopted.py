@@ -40,7 +40,7 @@ from tests.stage.sockets import (
     sha256,
 )
 from tunnelkit.interfaces import IEnd, IJoin, Outcome
-from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.connection import RESETTING, Connection, Holder, socketOf
 from tunnelkit.relay.portable.adopted import HeldEnd, adopted
 from tunnelkit.relay.portable.protocol import ProtocolEnd
 from tunnelkit.relay.secure import ServerTLS
@@ -94,6 +94,7 @@ class AdoptedCase(TestCase):
         A connection can speak: adopt it, and join it to the visitor.
         """
         end = self.relay.adopt(arriving.connection, b"early ", self.withhold, self.said)
+        self.adopted = end
         if self.refusing:
             end.refuse(ResetCode.REFUSED, "nobody is there")
             self.joined.callback(None)
@@ -233,6 +234,18 @@ class PlainAdoptedTests(AdoptedTests):
     """
     What holds without TLS.
     """
+
+    async def test_killed(self) -> None:
+        """
+        Who is on the other side when this process is killed sees a reset: the kernel
+        has been told that before.
+        """
+        await self.meet()
+        end: Any = self.adopted
+        fast = self.path == "fast"
+        sock: Any = end.sock if fast else socketOf(end.transport)
+        lingers = sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(RESETTING))
+        self.assertEqual(lingers, RESETTING)
 
     async def test_halfClose(self) -> None:
         """

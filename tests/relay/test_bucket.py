@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelkit.relay.bucket import BURST, STEP, Bucket
+from tunnelkit.relay.bucket import BURST, PIECE, STEP, Bucket
 
 
 class Drinker:
@@ -33,6 +34,26 @@ class Drinker:
         while taken := self._bucket.take(self._piece):
             self.passed += taken
         self._bucket.wait(self.go)
+
+
+class PatientClock(Clock):
+    """
+    A clock that is not asked without end.
+
+    @ivar asked: how often it was.
+    """
+
+    asked = 0
+
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: object, **kw: object
+    ) -> IDelayedCall:
+        """
+        Count, and call later.
+        """
+        self.asked += 1
+        assert self.asked < 20_000, "it looks without end"
+        return super().callLater(delay, callable, *args, **kw)
 
 
 class BucketTests(SynchronousTestCase):
@@ -111,6 +132,26 @@ class BucketTests(SynchronousTestCase):
         passed = [drinker.passed for drinker in drinkers]
         self.assertTrue(abs(sum(passed) - 3.1 * 10**6) < 0.05 * 10**6)
         self.assertTrue(max(passed) < 1.5 * min(passed), passed)
+
+    def test_crowd(self) -> None:
+        """
+        Streams of which there are more than the bucket holds bytes pass as many as
+        the limit says, in turns, and nobody looks for tokens without end.
+        """
+        for rate, many in ((1000, 150), (8192, 1000), (10**6, 4000)):
+            self.clock = clock = PatientClock()
+            bucket = Bucket(clock, rate)
+            drinkers = [Drinker(bucket, 16384) for _ in range(many)]
+            for drinker in drinkers:
+                drinker.go()
+            clock.asked = 0
+            burst = sum(drinker.passed for drinker in drinkers)
+            self.elapse(4)
+            passed = sum(drinker.passed for drinker in drinkers) - burst
+            self.assertTrue(abs(passed - 4 * rate) <= 0.03 * 4 * rate, passed)
+            self.assertTrue(clock.asked <= 500, clock.asked)
+            most = max(drinker.passed for drinker in drinkers[1:])
+            self.assertTrue(most <= passed / many + 2 * PIECE, most)
 
     def test_leave(self) -> None:
         """

@@ -20,6 +20,9 @@ that is one part in a hundred."""
 STEP: Final = 0.01
 """Seconds' tokens that are waited for, at least: what is late by a little is made up
 by the next."""
+PIECE: Final = 512
+"""Bytes that who is told may take at least, where there are tokens for so many: of a
+byte or two each sending would cost more than it carries."""
 _LEAP: Final = 1.0
 """The longest time between two looks that counts, in seconds: the clock may be set."""
 
@@ -45,6 +48,7 @@ class Bucket:
         self._waiting: deque[Callable[[], None]] = deque()
         self._timer: IDelayedCall | None = None
         self._share = 0  # what is for the one who is told at the moment
+        self._telling = False
 
     def take(self, wanted: int) -> int:
         """
@@ -98,18 +102,28 @@ class Bucket:
         self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
 
     def _arm(self) -> None:
-        if self._timer is None and self._waiting:
+        # Not while some are told, who may take what there is.
+        if self._timer is None and self._waiting and not self._telling:
             lacking = max(0.0, self._step - self._tokens)
             self._timer = self._clock.callLater(lacking / self._rate, self._come)
 
     def _come(self) -> None:
         self._timer = None
         self._fill()
-        # Each once: who still lacks some goes to the end of the line.
+        self._telling = True
+        try:
+            self._tell()
+        finally:
+            self._telling = False
+            self._share = 0
+            self._arm()
+
+    def _tell(self) -> None:
+        # Each once: who still lacks some goes to the end of the line.  Where there is
+        # not enough for all, the rest of the line is first the next time.
         for left in range(len(self._waiting), 0, -1):
-            self._share = int(self._tokens / left)
+            there = int(self._tokens)
+            self._share = max(there // left, min(there, PIECE))
             if not self._share or not self._waiting:
                 break
             self._waiting.popleft()()
-        self._share = 0
-        self._arm()

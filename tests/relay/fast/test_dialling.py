@@ -119,6 +119,21 @@ class DialTests(LoopCase):
             end.abort()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_keptAlive(self) -> None:
+        """
+        Of a service on another machine the kernel asks whether that is still there.
+        """
+        dialling._known.cache_clear()
+        self.addCleanup(dialling._known.cache_clear)
+        self.patch(dialling, "_HERE", ())
+        _, address = self.service(LOOPBACK)
+        dialled = self.dial(address)
+        self.until(lambda: dialled.called)
+        end: Any = self.successResultOf(dialled)
+        self.assertTrue(end.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        self.assertTrue(end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        end.abort()
+
     def test_refused(self) -> None:
         """
         Nobody there: that is said, with the address.

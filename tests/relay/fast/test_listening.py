@@ -140,6 +140,19 @@ class ListeningTests(LoopCase):
         error = self.assertRaises(CannotListenError, self.listen, LOOPBACK, port)
         self.assertEqual(error.socketError.errno, errno.EADDRINUSE)
 
+    def test_unwatched(self) -> None:
+        """
+        Where no descriptor is left for what watches the port that is said as of a port
+        that cannot be had, and nobody is left to wait there for ever.
+        """
+
+        def exhausted(*_: Any) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(self.loop, "watch", exhausted)
+        error = self.assertRaises(CannotListenError, self.listen)
+        self.assertEqual(error.socketError.errno, errno.EMFILE)
+
     def test_stopped(self) -> None:
         """
         A port that is closed is free at once, and takes nobody; those who came stay.

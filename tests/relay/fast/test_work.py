@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from types import SimpleNamespace
 from typing import Any, Final
 
 from hypothesis import HealthCheck, given, settings
@@ -27,7 +28,7 @@ from tests.relay.memory import START, MemoryTransport, Owner, framesIn
 from tests.relay.streams.test_work import start
 from tests.stage.sockets import noise
 from tunnelkit.interfaces import ICarrier, IWorkEnd, IWorkLink, IWorkOwner
-from tunnelkit.relay.connection import Connection, Holder
+from tunnelkit.relay.connection import RESETTING, Connection, Holder, linger
 from tunnelkit.relay.portable.work import WorkEnd
 from tunnelkit.relay.streams.join import Join
 from tunnelkit.relay.streams.work import CLOSING, Work
@@ -46,6 +47,7 @@ from tunnelkit.wire.native.frames import (
 
 if ABLE:
     from tunnelkit.relay.fast.end import FastEnd
+    from tunnelkit.relay.fast.loop import IN
     from tunnelkit.relay.fast.work import WorkSocket
 
 _SIZES = st.sampled_from([1, 2, 3, 4, 7, 100, 4000, 16379, 16380, 16384, 40000])
@@ -616,6 +618,21 @@ class WorkTests(WorkCase):
         peer.send(encode(Reset(1, 1, "answer")))
         self.until(lambda: owner.idles)
 
+    def test_askedWithoutReading(self) -> None:
+        """
+        A server that asks for stream after stream and reads none of the answers is
+        cut off, before they fill the memory.
+        """
+        _, peer, owner = self.open(client=True, buffer=4096)
+        owner.started = lambda work, start: work.refuse(  # type: ignore[method-assign]
+            ResetCode.DENIED, "n" * 1000
+        )
+        for number in range(1, 4 * MiB // 1000):
+            peer.send(wired([start(number), Reset(number, 1, "answer")]))
+            if owner.losses:
+                break
+        self.assertIn("who has not read of the last one", owner.losses[0])
+
     def test_stalePeer(self) -> None:
         """
         An event that was meant for another connection with the same descriptor does
@@ -662,6 +679,15 @@ class WorkTests(WorkCase):
         self.until(lambda: owner.losses)
         self.assertEqual(owner.losses, ["closed"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_closedByThePeer(self) -> None:
+        """
+        A peer that closes an idle connection sees that end well, too.
+        """
+        _, peer, owner = self.open()
+        peer.end()
+        self.until(lambda: owner.losses)
+        self.assertEqual((owner.losses, peer.ends()), (["closed"], "end"))
 
     def close(self, peer: Peer) -> None:
         """
@@ -765,6 +791,76 @@ class PipeTests(WorkCase):
         """
         self.patch(self.loop.pipes, "take", lambda: None)
         self.transfer()
+
+    def test_nothingInTheMidst(self) -> None:
+        """
+        Where nothing is there in the midst of bulk, after all, no pipe is lost.
+        """
+        visitor, person = self.raw()
+        work, peer, _ = self.work(client=True)
+        peer.send(start(1))
+        self.joined(work, visitor)
+        peer.send(HEADER.pack(MiB) + noise(100_000))
+        for _ in range(5):
+            work.happened(IN)
+        self.assertEqual(person.reads(100_000), noise(100_000))
+        self.assertEqual(self.loop.pipes.open, 1)
+
+    def test_lostInTheMidst(self) -> None:
+        """
+        Where a peer ends or resets the connection in the midst of bulk its visitors
+        see a reset, and no pipe is left.
+        """
+        for go in (Peer.end, Peer.reset):
+            visitor, person = self.raw()
+            work, peer, owner = self.work(client=True)
+            peer.send(start(1))
+            self.joined(work, visitor)
+            peer.send(HEADER.pack(MiB) + noise(100_000))
+            self.assertEqual(self.loop.pipes.open, 1)
+            go(peer)
+            self.until(lambda owner=owner: owner.losses)
+            self.assertEqual(person.ends(), "reset")
+            self.assertEqual(self.loop.pipes.open, 0)
+
+    def test_lostBeforeBulk(self) -> None:
+        """
+        The same where bulk was to go to who is gone.
+        """
+        work, peer, owner = self.work()
+        work.begin()
+        far = Gathering()
+        self.joined(far, work)
+        linger(peer.sock, RESETTING)
+        peer.sock.close()
+        pipe = self.loop.pipes.take()
+        assert pipe is not None
+        os.write(pipe.into, b"bulk")
+        work.putPipe(pipe, 4)
+        self.assertEqual((len(owner.losses), self.loop.pipes.open), (1, 0))
+
+    def test_donePrematurely(self) -> None:
+        """
+        A client that calls a stream done of which it has not read all leaves no pipe
+        behind when its connection then carries datagrams.
+        """
+        _, person, peer, owner = self.visited(8192)
+        owner.given = lambda work, carrier: None
+        works: list[IWorkEnd] = []
+        owner.idle = works.append
+        person.fill(noise(65536))
+        person.sock.shutdown(socket.SHUT_WR)
+        self.until(lambda: self.loop.pipes.open)
+        self.turn()
+        peer.send(wired([Reset(1, ResetCode.PEER, "enough"), Done(1)]))
+        self.until(lambda: works)
+        (work,) = works
+        work.begin()
+        owning: Any = SimpleNamespace(lost=lambda carrier, reason: None)
+        carrier = self.relay.carry(work, owning, b"")
+        assert carrier is not None
+        carrier.abort()
+        self.assertEqual(self.loop.pipes.open, 0)
 
     def test_frameHeldUp(self) -> None:
         """

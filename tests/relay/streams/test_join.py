@@ -351,6 +351,22 @@ class PacedTests(JoinCase):
         self.assertEqual(self.one.did[-1], "resume")
         self.join.abort(ResetCode.STOPPING, "")
 
+    def test_passingIsLife(self) -> None:
+        """
+        An answer that a limit holds back for longer than a half-open stream may show
+        no life is not cut while it goes on.
+        """
+        self.clock = Clock()
+        bucket = Bucket(self.clock, 10, burst=10)
+        self.join = Join(self.clock, back=bucket)
+        self.join.ended.addCallback(self.outcomes.append)
+        self.join.start(self.one, self.other, b"")
+        self.other.hears.received(bytes(7000))
+        self.one.hears.finished()
+        self.clock.pump([1.0] * 600)
+        self.assertEqual(self.outcomes, [])
+        self.join.abort(ResetCode.STOPPING, "")
+
 
 class IdleTests(ScriptedCase):
     """

@@ -606,6 +606,22 @@ class ClientTests(WorkCase):
         self.assertEqual([s.stream for s in self.owner.starts], [1, 2, 7])
         self.assertEqual((self.owner.idles, self.owner.losses), (3, []))
 
+    def test_askedWithoutReading(self) -> None:
+        """
+        A server that asks for stream after stream and reads none of the answers is
+        cut off, before they fill the memory.
+        """
+        self.transport.room = 0
+        self.owner.started = lambda work, start: work.refuse(  # type: ignore[method-assign]
+            ResetCode.DENIED, "n" * 100
+        )
+        for number in range(1, BUFFER):
+            self.peer(start(number), Reset(number, 1, "answer"))
+            if self.owner.losses:
+                break
+        self.assertLess(number * 100, 2 * BUFFER)
+        self.assertBroken("who has not read of the last one")
+
     def test_startSaysWho(self) -> None:
         """
         The client knows the visitor, and to what address it came.

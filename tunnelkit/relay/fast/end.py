@@ -122,6 +122,10 @@ class FastEnd:
         @return: the socket, and what was not sent yet.
         """
         unsent, self._tail = self._tail, b""
+        if self._pipe is not None:
+            # Of a stream that its peer called done, and so has no use for the rest.
+            self._loop.pipes.drop(self._pipe)
+            self._pipe = None
         self._unwatch()
         self.reading = False
         return self.sock, unsent

@@ -81,13 +81,13 @@ class Listening:
             tune(sock)
             sock.bind((self._host, self._port))
             sock.listen(self._backlog)
+            self._loop.watch(sock.fileno(), self, IN)
         except OSError as e:
             sock.close()
             raise CannotListenError(self._host, self._port, e) from e
         self._sock = sock
         if self._host not in _EVERYWHERE:
             self._local = namedAddress(sock.getsockname())
-        self._loop.watch(sock.fileno(), self, IN)
 
     def stopListening(self) -> Deferred[None]:
         """

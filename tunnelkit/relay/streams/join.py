@@ -100,6 +100,13 @@ class _Side:
         if self._join.running:
             self.far.goOn()
 
+    @property
+    def passed(self) -> int:
+        """
+        How many bytes of this end's were passed on.
+        """
+        return self.count
+
     def goOn(self) -> None:
         """
         What comes from here can be written again.
@@ -131,6 +138,10 @@ class _PacedSide(_Side):
         self._held += data
         if not self._waits:
             self._pass()
+
+    @property
+    def passed(self) -> int:
+        return self.count - len(self._held)
 
     def finished(self) -> None:
         if self._held:
@@ -301,7 +312,7 @@ class Join:
         elif self._watch is None:
             # What the kernel holds is not asked for here: hardly any stream is
             # half-open for long.
-            self._life = one.count, other.count, 0, 0
+            self._life = one.passed, other.passed, 0, 0
             self._watch = self._clock.callLater(self._idle, self._look)
 
     def end(self, outcome: Outcome) -> None:
@@ -329,7 +340,9 @@ class Join:
 
     def _signs(self) -> tuple[int, int, int, int]:
         one, other = self.one, self.other
-        return one.count, other.count, one.stream.unsent(), other.stream.unsent()
+        sent = one.stream.unsent(), other.stream.unsent()
+        # What waits for a limit lives, too.
+        return one.passed, other.passed, *sent
 
     def _look(self) -> None:
         """

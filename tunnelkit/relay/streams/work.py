@@ -363,6 +363,9 @@ class Work(ABC):
     def _startReceived(self, start: Start) -> None:
         if self._stream is not None:
             raise WireError("a stream was started before the last one was done")
+        if self.blocked:
+            # What was said last waits here still, however much a peer asks for.
+            raise WireError("a stream was started by who has not read of the last one")
         if not 0 < start.stream < _U32:
             raise WireError(f"{start.stream} is no stream number")
         if self._closing:
