@@ -223,6 +223,33 @@ class SecureTunnelTests(TunnelCase):
         (join,) = self.tunnel.server.joins
         self.assertEqual((join.forth, join.back), (len(data), len(data)))
 
+    async def test_limitedOneWay(self) -> None:
+        """
+        A limit is for the direction of which it was said, and the other one does not
+        wait; it holds over some time, to three in a hundred.
+        """
+        rate, data = 10_000_000, os.urandom(8_000_000)
+        await self.open()
+        for inward in (True, False):
+            bucket = Bucket(reactor, rate, burst=100_000)
+            both = (bucket, None) if inward else (None, bucket)
+            self.tunnel.client.buckets = both
+            visitor, service = await self.visit()
+            prompt, limited = (visitor, service) if inward else (service, visitor)
+            began = monotonic()
+
+            def send(connection: socket.socket) -> None:
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+
+            sending = [deferToThread(send, each) for each in (prompt, limited)]
+            late = deferToThread(receive, limited)
+            self.assertEnded(await deferToThread(receive, prompt), data)
+            self.assertFalse(late.called)
+            self.assertEnded(await late, data)
+            self.assertTrue(monotonic() - began > 0.97 * len(data) / rate)
+            await gatherResults(sending)
+
     async def test_atOnce(self) -> None:
         """
         A work connection passes a key stroke on at once.

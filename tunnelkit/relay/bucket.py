@@ -65,6 +65,14 @@ class Bucket:
         self._tokens -= taken
         return taken
 
+    @property
+    def room(self) -> int:
+        """
+        For how many bytes there are tokens that nobody waits for.
+        """
+        self._fill()
+        return 0 if self._waiting else int(self._tokens)
+
     def takeAll(self, wanted: int) -> bool:
         """
         Take tokens for all of something that cannot be divided.  What is larger than

@@ -520,6 +520,7 @@ class Gathering:
     """
 
     takesPipes: ClassVar[bool] = False
+    most: ClassVar[int] = MiB
     releaseEnds: Final = True
     peer = "a test"
     local = "here"

@@ -23,6 +23,7 @@ from tests.relay.fast.case import (
 from tests.relay.memory import Heard, ScriptedEnd
 from tests.stage.sockets import noise
 from tunnelkit.interfaces import IEnd, Outcome
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.streams.join import Join
 from tunnelkit.wire.codes import ResetCode
 
@@ -338,6 +339,31 @@ class PassingTests(LoopCase):
             self.assertEqual(one.ends(), "end")
             self.until(lambda joined=joined: joined.outcome)
             self.assertEqual(joined.code, ResetCode.ENDED)
+
+    def test_limitedBulk(self) -> None:
+        """
+        Bulk with a limit goes through pipes as well, as far as the limit goes and not
+        a byte further, and is counted to the byte.
+        """
+        one, person = self.raw()
+        other, there = self.raw()
+        bucket = Bucket(self.reactor, 10 * MiB, burst=MiB)
+        join = self.relay.join(one, other, b"", bucket, None)
+        piece, most = noise(65536), MiB
+
+        def passed() -> bool:
+            person.fill(piece)
+            there.take()
+            return len(there.got) >= most
+
+        for _ in range(4):
+            self.until(passed)
+            passed()
+            self.assertEqual((len(there.got), join.forth), (most, most))
+            self.reactor.advance(0.05)
+            most += MiB // 2
+        self.assertGreater(self.loop.pipes.open, 0)
+        join.abort(ResetCode.STOPPING, "")
 
     def test_resetInBulk(self) -> None:
         """

@@ -395,6 +395,23 @@ class WorkTests(WorkCase):
         self.assertEqual((joined.code, owner.losses), (ResetCode.ENDED, []))
         self.assertEqual((joined.join.forth, joined.join.back), (8, 6))
 
+    def test_countedLive(self) -> None:
+        """
+        What has gone through is counted while the stream runs, to the byte, whether
+        it came as a frame by itself or not.
+        """
+        joined, person, peer, _ = self.visited()
+        there = back = 0
+        for size in (1, 100, 16_000, 16_384, 40_000):
+            person.send(noise(size))
+            there += size
+            self.until(lambda there=there: joined.join.forth == there)
+            peer.send(encode(Data(noise(size))))
+            back += size
+            self.assertEqual(len(person.reads(back)), back)
+            self.assertEqual((joined.join.forth, joined.join.back), (there, back))
+        joined.join.abort(ResetCode.STOPPING, "")
+
     def test_serviceEndsFirst(self) -> None:
         """
         A service that ends first hears the visitor to his end.

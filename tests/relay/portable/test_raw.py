@@ -272,6 +272,22 @@ class RawSocketTests(TestCase):
         await uploading
         self.assertEqual(await joined.join.ended, Outcome())
 
+    async def test_endWhileFull(self) -> None:
+        """
+        Who reads so slowly that the end comes when no more can be sent to him sees it
+        behind the last byte, and may go on himself.
+        """
+        joined = Joined(self)
+        await joined.connect()
+        data = os.urandom(8_000_000)
+        join: Any = joined.join
+        join.one.stream.write(data)
+        join.other.finished()
+        self.assertEnded(await deferToThread(receive, joined.visitor), data)
+        joined.visitor.sendall(b"still here")
+        joined.visitor.close()
+        self.assertEnded(await deferToThread(receive, joined.service), b"still here")
+
     async def test_lingering(self) -> None:
         """
         While a stream runs the death of this process is a reset; when it has ended

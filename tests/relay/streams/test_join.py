@@ -308,6 +308,7 @@ class PacedTests(JoinCase):
         self.other.hears.received(b"back")
         self.assertEqual(self.written(), data[:100])
         self.assertEqual(self.one.did, ["pause", b"back"])
+        self.assertEqual((self.join.forth, self.join.back), (100, 4))
         self.clock.pump([0.01] * 10)
         self.assertTrue(len(self.written()) <= 200)
         self.clock.pump([0.01] * 10)
@@ -335,7 +336,7 @@ class PacedTests(JoinCase):
         self.one.hears.failed(ResetCode.PEER, "reset")
         self.assertEqual([o.code for o in self.outcomes], [ResetCode.PEER])
         self.clock.pump([0.01] * 10)
-        self.assertEqual(len(self.written()), 100)
+        self.assertEqual((len(self.written()), self.join.forth), (100, 100))
 
     def test_blocked(self) -> None:
         """

@@ -18,8 +18,9 @@ import os
 import socket
 from typing import ClassVar, Final, Protocol
 
+from tunnelkit.relay.bucket import Bucket
 from tunnelkit.relay.fast.buffer import VIEW
-from tunnelkit.relay.fast.loop import ERROR, HANGUP, IN, LAST, OUT, Loop
+from tunnelkit.relay.fast.loop import BITE, ERROR, HANGUP, IN, LAST, OUT, Loop
 from tunnelkit.relay.fast.pipes import Pipe
 from tunnelkit.relay.streams.stream import Receiver
 
@@ -38,9 +39,16 @@ class Sink(Protocol):
     What takes the bytes that an end reads.
 
     @ivar takesPipes: whether L{putPipe} may be called.
+    @ivar most: with how many bytes it may be now.
     """
 
     takesPipes: ClassVar[bool]
+
+    @property
+    def most(self) -> int:
+        """
+        See above.
+        """
 
     def put(self, start: int, stop: int) -> None:
         """
@@ -89,6 +97,7 @@ class FastEnd:
         "sock",
     )
 
+    most: ClassVar[int] = BITE
     fd: int
     full: bool
     reading: bool
@@ -318,6 +327,13 @@ class Passing:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
+    @property
+    def most(self) -> int:
+        """
+        Give none: there are no pipes.
+        """
+        return 0
+
     def put(self, start: int, stop: int) -> None:
         """
         Pass that on.  The end that read has counted it already.
@@ -340,3 +356,32 @@ class Passing:
         Never do that.
         """
         raise AssertionError("a pipe for who takes none")
+
+
+class Metered(Passing):
+    """
+    The same where the far end is a fast one, and a bucket says how fast bytes may go
+    there: as long as it says much, they go through pipes.
+    """
+
+    __slots__ = ("_bucket", "_far")
+    takesPipes: ClassVar[bool] = True
+
+    def __init__(self, receiver: Receiver, far: Sink, bucket: Bucket) -> None:
+        super().__init__(receiver)
+        self._far = far
+        self._bucket = bucket
+
+    @property
+    def most(self) -> int:
+        """
+        What the bucket says.
+        """
+        return self._bucket.room
+
+    def putPipe(self, pipe: Pipe, count: int) -> None:
+        """
+        Pass that on; there were tokens for it.
+        """
+        self._bucket.take(count)
+        self._far.putPipe(pipe, count)

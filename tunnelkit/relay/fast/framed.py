@@ -142,10 +142,12 @@ class FramedEnd(FastEnd, Work):
         self._abort("a bug: see the log")
 
     def _read(self) -> None:
-        if self._left >= SMALL and self._far is not None and self._far.takesPipes:
-            pipe = self._loop.pipes.take()
+        far = self._far
+        if self._left >= SMALL and far is not None and far.takesPipes:
+            much = min(self._loop.bite, self._left, far.most)
+            pipe = self._loop.pipes.take() if much >= SMALL else None
             if pipe is not None:
-                self._readMuch(pipe)
+                self._readMuch(pipe, much)
                 return
         try:
             count = self.sock.recv_into(PLACE)
@@ -224,7 +226,7 @@ class FramedEnd(FastEnd, Work):
         if end > first:
             far = self._far
             self._receiver.count += end - first  # type: ignore[union-attr]
-            if at == stop or far.takesPipes:  # type: ignore[union-attr]
+            if at == stop or isinstance(far, FastEnd):
                 far.put(first, end)  # type: ignore[union-attr]
             else:
                 # Who is told may read, and so write over what follows.
@@ -277,14 +279,14 @@ class FramedEnd(FastEnd, Work):
         self._slow = left is None
         self._left = left or 0
 
-    def _readMuch(self, pipe: Pipe) -> None:
+    def _readMuch(self, pipe: Pipe, much: int) -> None:
         """
         Read a piece of a long DATA frame through a pipe.
         """
         try:
             loop = self._loop
             loop.bulky.add(self.fd)
-            count = splice(self.fd, pipe.into, min(loop.bite, self._left), flags=SPLICE)
+            count = splice(self.fd, pipe.into, much, flags=SPLICE)
         except BlockingIOError:
             self._loop.pipes.give(pipe)
             return

@@ -27,7 +27,7 @@ from tunnelkit.relay.fast.end import (
     splice,
 )
 from tunnelkit.relay.fast.loop import IN, Loop
-from tunnelkit.relay.fast.pipes import Pipe
+from tunnelkit.relay.fast.pipes import LEAST, Pipe
 from tunnelkit.relay.streams.stream import Receiver
 from tunnelkit.wire.codes import ResetCode
 
@@ -162,13 +162,14 @@ class RawSocket(FastEnd):
         assert far is not None and receiver is not None, "reading without a join"
         loop = self._loop
         loop.bulky.add(self.fd)
-        pipe = loop.pipes.take() if far.takesPipes else None
+        much = min(loop.bite, far.most)
+        pipe = loop.pipes.take() if far.takesPipes and much >= LEAST else None
         try:
             if pipe is None:
                 # What is kept where nothing can go on is for each of very many.
                 count = self.sock.recv_into(PLACE if far.takesPipes else PLENTY)
             else:
-                count = splice(self.fd, pipe.into, loop.bite, flags=SPLICE)
+                count = splice(self.fd, pipe.into, much, flags=SPLICE)
         except BlockingIOError:
             count = -1
         except OSError as e:

@@ -36,6 +36,7 @@ from tunnelkit.relay.connection import Connection, Holder, peerOf
 from tunnelkit.relay.endpoints import BACKLOG, IPortableReactor, everywhere
 from tunnelkit.relay.fast.adopted import AdoptedSocket, WithholdingSocket
 from tunnelkit.relay.fast.dialling import dial
+from tunnelkit.relay.fast.end import Metered, Sink
 from tunnelkit.relay.fast.flows.carrying import CarrierSocket, SecureCarrierSocket
 from tunnelkit.relay.fast.flows.datagrams import FlowPort, ServiceSocket
 from tunnelkit.relay.fast.listening import Listening
@@ -52,7 +53,7 @@ from tunnelkit.relay.portable.relay import PortableRelay
 from tunnelkit.relay.portable.udp import ROOM
 from tunnelkit.relay.secure import ClientTLS, ServerTLS
 from tunnelkit.relay.streams.join import IDLE, Join
-from tunnelkit.relay.streams.stream import Attachable
+from tunnelkit.relay.streams.stream import Attachable, Receiver
 from tunnelkit.relay.ticks import Ticks
 from tunnelkit.wire.address import HostPort, LocalAddress, SocketPath
 
@@ -182,10 +183,8 @@ class FastRelay:
         """
         join = Join(self._ticks, self._idle, forth, back)
         if isinstance(one, _FAST) and isinstance(other, _FAST):
-            if forth is None and back is None:
-                near, far = one.attach(join.one, other), other.attach(join.other, one)
-            else:  # what is paced goes by way of the join
-                near, far = one.attach(join.one), other.attach(join.other)
+            near = one.attach(join.one, _metered(join.one, other, forth))
+            far = other.attach(join.other, _metered(join.other, one, back))
             join.begin(near, far, opening)
         else:
             self.loop.others += 1
@@ -255,6 +254,16 @@ class FastRelay:
 
 
 _FAST = RawSocket, WorkSocket
+
+
+def _metered(receiver: Receiver, far: Sink, bucket: Bucket | None) -> Sink | None:
+    """
+    Give what takes the bytes of one direction; None where they all go by way of the
+    join.
+    """
+    if bucket is None:
+        return far
+    return Metered(receiver, far, bucket) if far.takesPipes else None
 
 
 @lru_cache

@@ -156,6 +156,7 @@ class _PacedSide(_Side):
             self._pass()
 
     def leave(self) -> None:
+        self.count -= len(self._held)  # that went nowhere
         self._held = b""
         self._bucket.leave(self._come)
 
@@ -260,14 +261,14 @@ class Join:
         """
         Bytes that went from the first end to the second.
         """
-        return self.one.count
+        return self.one.passed
 
     @property
     def back(self) -> int:
         """
         Bytes that went from the second end to the first.
         """
-        return self.other.count
+        return self.other.passed
 
     def start(self, one: Attachable, other: Attachable, opening: bytes) -> None:
         """
