@@ -17,6 +17,7 @@ from tunnelkit.relay.streams.join import Join
 
 if ABLE:
     from tunnelkit.relay.fast.loop import (
+        AWAY,
         BITE,
         BUDGET,
         HANGUP,
@@ -24,6 +25,7 @@ if ABLE:
         OUT,
         SHARED,
         SHARED_BITE,
+        STAYS,
         WAIT,
         Loop,
     )
@@ -144,6 +146,27 @@ class LoopTests(LoopCase):
         self.time += SHARED
         self.own.doRead()
         self.assertEqual(self.own.bite, BITE)
+
+    def test_hog(self) -> None:
+        """
+        A program that keeps the processor as long as it can is not left it after each
+        piece of bulk: that would hardly move.
+        """
+        yields: list[float] = []
+
+        def leave() -> None:
+            yields.append(self.time)
+            self.time += 2 * AWAY
+
+        self.patch(os, "sched_yield", leave)
+        bulk, source = self.watched(lambda: self.own.bulky.add(bulk.fd))
+        source.send(b"x")
+        self.own.doRead()
+        self.own.doRead()
+        self.assertEqual(len(yields), 1)
+        self.time = yields[0] + 2 * AWAY * STAYS
+        self.own.doRead()
+        self.assertEqual(len(yields), 2)
 
     def test_severalBulks(self) -> None:
         """

@@ -38,6 +38,11 @@ SHARED_BITE: Final = 1 << 17
 SHARED: Final = 0.05
 """Seconds for which that is so after the last of them, and for which it is remembered
 who moves bulk."""
+AWAY: Final = 0.003
+"""Seconds after which whoever was left the processor is none of those who only have a
+word to say, but would keep it as long as the kernel lets him."""
+STAYS: Final = 5
+"""So many times as long as he had it he is not left it again."""
 AGAIN: Final = 8
 """How often it asks before it sleeps: to be woken costs more than these together."""
 EVENTS: Final = 256
@@ -91,7 +96,7 @@ class Loop:
         self.bulky: set[int] = set()
         self._bulkyBefore: set[int] = set()
         self.bite = BITE
-        self._bulkyUntil = self._sharedUntil = 0.0
+        self._bulkyUntil = self._sharedUntil = self._staysUntil = 0.0
         self._reactor = reactor
         self._now = now
         self._watched: dict[int, Watched] = {}
@@ -218,7 +223,11 @@ class Loop:
             # In two steps, so that nobody is forgotten who goes on.
             self._bulkyBefore, self.bulky = bulky, set()
             self._bulkyUntil = now + SHARED
-        os.sched_yield()
+        if now >= self._staysUntil:
+            os.sched_yield()
+            away = self._now() - now
+            if away > AWAY:
+                self._staysUntil = now + STAYS * away
 
     def _more(self, epoll: select.epoll) -> list[tuple[int, int]]:
         """
