@@ -183,8 +183,9 @@ class FastRelay:
         """
         join = Join(self._ticks, self._idle, forth, back)
         if isinstance(one, _FAST) and isinstance(other, _FAST):
-            near = one.attach(join.one, _metered(join.one, other, forth))
-            far = other.attach(join.other, _metered(join.other, one, back))
+            there = other if forth is None else _metered(join.one, other, forth)
+            here = one if back is None else _metered(join.other, one, back)
+            near, far = one.attach(join.one, there), other.attach(join.other, here)
             join.begin(near, far, opening)
         else:
             self.loop.others += 1
@@ -256,13 +257,11 @@ class FastRelay:
 _FAST = RawSocket, WorkSocket
 
 
-def _metered(receiver: Receiver, far: Sink, bucket: Bucket | None) -> Sink | None:
+def _metered(receiver: Receiver, far: Sink, bucket: Bucket) -> Sink | None:
     """
-    Give what takes the bytes of one direction; None where they all go by way of the
-    join.
+    Give what takes the bytes of one direction that has a limit; None where they all go
+    by way of the join.
     """
-    if bucket is None:
-        return far
     return Metered(receiver, far, bucket) if far.takesPipes else None
 
 
